@@ -1,0 +1,191 @@
+# Everything here works from a fresh checkout with Python 3.11 or newer, a C++17 compiler and pip.
+#
+#   make test           the tests at every CPU level of this machine, and the examples of the docs
+#   make bench          the library on real data and beside its peers: a minute, bench-report/
+#   make lint           ruff, cython-lint, mypy
+#   make docs           the documentation: docs/_build/html
+#   make bench-full     every case, measured longer
+#   make bench-peers    install the optional peers (PyTorch, FAISS, NumKong)
+#   make bars           the figures that the project has set itself; exit code 1 below one of them
+#   make sanitize       the kernel tests under AddressSanitizer and UBSan
+#   make sdist-test     sdist, wheel, a new environment, the self-test there
+#   make test-pythons   the essential tests under every other Python 3.11+ of this machine
+#   make build          the package in .venv, editable, with its extension modules
+#   make clean          remove what was built; `make distclean` the environments too
+#
+# PYTHON=python3.13 VENV=.venv313 takes another interpreter and keeps its environment apart.
+# ARGS='--only softmax --threads 1' is handed to the benchmarks. JOBS is the number of processes that
+# run tests (0: in one, without workers).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+JOBS ?= 2
+PY = $(abspath $(VENV))/bin/python
+PIP = $(PY) -m pip --disable-pip-version-check install --quiet
+PYTEST = $(PY) -m pytest -q
+SPREAD = -n $(JOBS)
+LOGS := build/pytest
+
+KERNELS := $(wildcard $(addprefix fastmath_ml/_kernels/*.,pyx pxd h))
+
+# Two kinds of tests are the same at every CPU level: those of threads and processes, which want the
+# machine to themselves, and those of ONCE_TESTS. Every other file of tests runs once per level.
+THREAD_TESTS := $(addprefix tests/test_,pool.py threads.py failures.py)
+ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark_cases.py \
+	calculus.py descent.py jit.py custom.py optim_fit.py \
+	peer_suites.py sklearn_svd.py special_as_scipy.py)
+LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
+# Under the sanitizers, at one level: a file or two for each family of kernels.
+KERNEL_TESTS := $(addprefix tests/test_,products.py products_dtypes.py linear.py logsumexp.py \
+	euclidean.py small.py losses_elements.py optim_losses.py norm.py)
+# What another interpreter could change: arguments, dtypes, out=, threads.
+PYTHON_TESTS := $(addprefix tests/test_,arrays.py linalg_semantics.py linear.py products.py \
+	small_semantics.py special.py pairwise.py threads.py)
+DOCTESTS := --doctest-modules fastmath_ml \
+	--doctest-glob='*.md' README.md $(wildcard docs/*.md docs/dev/*.md)
+
+.PHONY: build test test-python test-pythons bench bench-full bench-peers bars lint docs \
+	sanitize sdist sdist-test clean distclean
+
+# ---- the environment: a stamp in it for each thing that has been installed ----
+
+# $(call listed,build-system,requires): the requirements that pyproject.toml lists there.
+listed = $(PY) -c "import functools, tomllib; \
+	project = tomllib.load(open('pyproject.toml', 'rb')); \
+	print(*functools.reduce(dict.__getitem__, '$(1)'.split(), project), sep='\n')"
+
+$(VENV)/.build-requirements: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON): Python 3.11 or newer is needed; name one by PYTHON=..." >&2; exit 2; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(call listed,build-system requires) > $@.txt
+	$(PIP) -r $@.txt
+	touch $@
+
+$(VENV)/.extensions: $(VENV)/.build-requirements setup.py $(KERNELS)
+	$(PY) setup.py -q build_ext --inplace
+	touch $@
+
+# After the extension modules, which it then finds built.
+$(VENV)/.package: pyproject.toml setup.py fastmath_ml/_version.py | $(VENV)/.extensions
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.extra-%: pyproject.toml | $(VENV)/.build-requirements
+	$(call listed,project optional-dependencies $*) > $@.txt
+	$(PIP) -r $@.txt
+	touch $@
+
+build: $(VENV)/.extensions $(VENV)/.package
+
+# ---- tests ----
+
+# The closing lines of all runs stand together at the end.
+LEVELS = $$($(PY) -c "from fastmath_ml import _kernels; print(*_kernels.built_levels())")
+test: build $(VENV)/.extra-test
+	@rm -rf $(LOGS) && mkdir -p $(LOGS)
+	@for level in $(LEVELS); do \
+		echo "== CPU level $$level"; \
+		FASTMATH_ML_CPU=$$level $(PYTEST) $(SPREAD) $(LEVEL_TESTS) $(DOCTESTS) \
+			| tee $(LOGS)/level-$$level.log; \
+	done
+	@echo "== independent of the CPU level"
+	@$(PYTEST) $(SPREAD) $(ONCE_TESTS) | tee $(LOGS)/once.log
+	@echo "== threads"
+	@$(PYTEST) $(THREAD_TESTS) | tee $(LOGS)/threads.log
+	@echo "== closing lines" && tail -qn 1 $(LOGS)/*.log
+
+test-python: build $(VENV)/.extra-test
+	@mkdir -p $(LOGS)
+	$(PYTEST) $(SPREAD) $(PYTHON_TESTS) | tee $(LOGS)/$(notdir $(PYTHON)).log
+
+# Interpreters on PATH, else those of pyenv (whose shims are on PATH but need not work).
+test-pythons:
+	@mine=$$($(PYTHON) -c 'import sys; print(sys.version_info.minor)'); \
+	for minor in 11 12 13 14; do \
+		test $$minor != $$mine || continue; \
+		pyenv="$${PYENV_ROOT:-$$HOME/.pyenv}/versions"; \
+		for python in python3.$$minor "$$pyenv"/3.$$minor.*/bin/python3.$$minor; do \
+			if "$$python" -c '' 2>/dev/null; then \
+				echo "== Python 3.$$minor"; \
+				FASTMATH_ML_LEVELS=v3 $(MAKE) --no-print-directory test-python \
+					PYTHON="$$python" VENV=$(VENV)-3.$$minor; \
+				break; \
+			fi; \
+		done; \
+	done
+
+# Built apart from the tree, from what an sdist holds. PYTHONMALLOC=malloc puts Python's own small
+# buffers under the eyes of the sanitizer as well; libstdc++ is there for exceptions, which
+# the sanitizer otherwise finds no handler for. Leaks: the interpreter leaves some at its exit. The
+# largest inputs (test_cases) would take most of the time.
+SANITIZE := -fsanitize=address,undefined
+SANITIZER_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined $(SANITIZE)
+sanitize: sdist $(VENV)/.extra-test
+	rm -rf build/sanitize && mkdir -p build/sanitize $(LOGS)
+	tar -xzf build/dist/*.tar.gz --strip-components=1 -C build/sanitize
+	@cd build/sanitize; \
+	levels=$$($(PY) -P -c "from fastmath_ml import _kernels; \
+		print(*[level for level in _kernels.built_levels() if level != 'v4'][-1:])"); \
+	preload=; \
+	for name in asan ubsan stdc++; do preload+=:$$($(CXX) -print-file-name=lib$$name.so); done; \
+	FASTMATH_ML_LEVELS=$${levels// /,} FASTMATH_ML_LDFLAGS="$(SANITIZE)" \
+	FASTMATH_ML_CXXFLAGS="$(SANITIZER_FLAGS)" $(PY) setup.py -q build_ext --inplace; \
+	for level in $$levels; do \
+		echo "== CPU level $$level, with sanitizers"; \
+		LD_PRELOAD=$${preload:1} ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		PYTHONMALLOC=malloc FASTMATH_ML_CPU=$$level \
+		$(PYTEST) $(SPREAD) -p no:cacheprovider -k 'not test_cases' $(KERNEL_TESTS) \
+			| tee $(abspath $(LOGS))/sanitize-$$level.log; \
+	done
+
+sdist: build
+	rm -rf build/dist
+	$(PY) setup.py -q sdist --dist-dir build/dist
+
+sdist-test: sdist
+	$(PY) -m pip --disable-pip-version-check wheel --quiet --no-deps -w build/dist build/dist/*.tar.gz
+	ls -l build/dist
+	@test -z "$$(find build/dist -name '*.whl' -size +4882k)" || \
+		{ echo "the wheel has more than 5 MB" >&2; exit 1; }
+	rm -rf build/installed && $(PY) -m venv build/installed
+	build/installed/bin/python -m pip --disable-pip-version-check install --quiet build/dist/*.whl
+	cd build/installed && bin/python -m fastmath_ml
+
+# ---- benchmarks ----
+
+bench: build $(VENV)/.extra-bench
+	$(PY) -m benchmarks.run --quick $(ARGS)
+
+bench-full: build $(VENV)/.extra-bench
+	$(PY) -m benchmarks.run --full $(ARGS)
+
+bars: build $(VENV)/.extra-bench
+	$(PY) -m benchmarks.run --bars $(ARGS)
+
+bench-peers: build $(VENV)/.extra-bench $(VENV)/.extra-bench-peers
+
+# ---- the rest ----
+
+lint: build $(VENV)/.extra-lint
+	$(VENV)/bin/ruff check .
+	PATH=$(abspath $(VENV))/bin:$$PATH $(VENV)/bin/cython-lint fastmath_ml  # it runs pycodestyle
+	$(VENV)/bin/mypy
+
+docs: build $(VENV)/.extra-docs
+	rm -rf docs/api/generated
+	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+clean:
+	rm -rf build bench-report docs/_build docs/api/generated *.egg-info .venv*/.extensions
+	find fastmath_ml -name '*.so' -delete -o -name '*.cpp' -delete
+
+distclean: clean
+	rm -rf .venv*
