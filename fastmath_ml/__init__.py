@@ -1,0 +1,107 @@
+"""The mathematics of machine learning on NumPy arrays, close to the limit of the CPU.
+
+Every function takes anything that `np.asarray` takes and follows the signature and the edge cases
+of the function of NumPy, SciPy or scikit-learn whose name it has.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from . import losses, optim
+from ._config import cpu_level, show_config
+from ._threads import get_num_threads, num_threads
+from ._version import __version__
+from ._warmup import warmup
+from .linalg import (
+    eigh_topk,
+    gram,
+    linear,
+    matmul,
+    matvec,
+    pca,
+    power_iteration,
+    randomized_svd,
+    svd_topk,
+    vecdot,
+    vecmat,
+)
+from .losses import (
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_with_grad,
+    cross_entropy,
+    cross_entropy_with_grad,
+    linear_cross_entropy,
+    linear_cross_entropy_with_grad,
+)
+from .pairwise import (
+    cdist,
+    cosine_distances,
+    cosine_similarity,
+    euclidean_distances,
+    manhattan_distances,
+    pairwise_distances,
+    pairwise_distances_argmin,
+    pairwise_distances_argmin_min,
+    pdist,
+    topk,
+)
+from .special import expit, log_softmax, logsumexp, softmax
+
+__all__ = [
+    "__version__",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_with_grad",
+    "calculus",
+    "cdist",
+    "cosine_distances",
+    "cosine_similarity",
+    "cpu_level",
+    "cross_entropy",
+    "cross_entropy_with_grad",
+    "eigh_topk",
+    "euclidean_distances",
+    "expit",
+    "get_num_threads",
+    "gram",
+    "linalg",
+    "linear",
+    "linear_cross_entropy",
+    "linear_cross_entropy_with_grad",
+    "log_softmax",
+    "logsumexp",
+    "losses",
+    "manhattan_distances",
+    "matmul",
+    "matvec",
+    "num_threads",
+    "optim",
+    "pairwise",
+    "pairwise_distances",
+    "pairwise_distances_argmin",
+    "pairwise_distances_argmin_min",
+    "pca",
+    "pdist",
+    "power_iteration",
+    "randomized_svd",
+    "reference",
+    "show_config",
+    "softmax",
+    "special",
+    "svd_topk",
+    "topk",
+    "vecdot",
+    "vecmat",
+    "warmup",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("calculus", "reference"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

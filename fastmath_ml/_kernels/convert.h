@@ -1,0 +1,187 @@
+// Operands and results in other types than the one that is computed in.
+//
+// A product computes in float, double, uint32_t, uint64_t or pairs of int16 (integers.h). Operands of
+// other types are converted while they are packed, a slice of a panel at a time through a buffer in
+// the L1 cache, so that one register tile serves them all; results are converted row by row.
+//
+// The loops are plain ones that the compiler turns into vectors, but for float16 (half.h).
+#ifndef FASTMATH_ML_CONVERT_H
+#define FASTMATH_ML_CONVERT_H
+
+#include <type_traits>
+
+#include "half.h"
+#include "tile.h"
+#include "transpose.h"
+
+namespace fm {
+
+enum element_type {
+    AS_COMPUTED, FLOAT16, BFLOAT16, FLOAT32, FLOAT64,
+    INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, BOOL,
+};
+
+struct boolean { uint8_t bits; };
+
+template <class S>
+constexpr bool is_half = std::is_same_v<S, float16> || std::is_same_v<S, bfloat16>;
+
+template <class T, class S> FM_INLINE T converted(S x) {
+    if constexpr (is_half<S>)
+        return T(to_float(x));
+    else if constexpr (std::is_same_v<S, boolean>)
+        return T(x.bits != 0);
+    else
+        return T(x);
+}
+template <class S> FM_INLINE uint32_t low_half(S x) { return uint16_t(converted<int32_t>(x)); }
+
+// ---- operands ----
+
+// How many elements of the operand one step of the depth takes.
+template <class T> constexpr ptrdiff_t step_elements() {
+    return std::is_same_v<T, pair> || std::is_same_v<T, fused_pair> ? 2 : 1;
+}
+
+// One run of n steps: to[p] of from[p * stride], or of the two elements of a pair that are
+// `pair_stride` apart; `odd` says that the last pair has only one.
+template <class T, class S>
+FM_INLINE void convert_run(ptrdiff_t n, const S *from, ptrdiff_t stride, ptrdiff_t pair_stride,
+                           bool odd, T *to) {
+    if constexpr (step_elements<T>() == 2) {
+        const ptrdiff_t whole = odd ? n - 1 : n;
+        if (stride == 2 && pair_stride == 1 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+            // Neighbours in memory stay neighbours: a plain widening of bytes.
+            typedef uint16_t half __attribute__((may_alias));
+            half *halves = reinterpret_cast<half *>(to);
+            for (ptrdiff_t q = 0; q < 2 * whole; q++) halves[q] = uint16_t(low_half(from[q]));
+        } else {
+            for (ptrdiff_t p = 0; p < whole; p++)
+                to[p].bits =
+                    low_half(from[p * stride]) | low_half(from[p * stride + pair_stride]) << 16;
+        }
+        if (odd) to[whole].bits = low_half(from[whole * stride]);
+    } else {
+        ptrdiff_t p = 0;
+        if constexpr (is_half<S> && std::is_same_v<T, float>)
+            for (; stride == 1 && p + vlanes(0.0f) <= n; p += vlanes(0.0f))
+                vstore(to + p, vload_half(from + p));
+        for (; p < n; p++) to[p] = converted<T>(from[p * stride]);
+    }
+}
+
+// pack_panel of transpose.h for an operand of type S, at most as wide as a tile. `depth` counts steps; with `odd` the last of
+// them has only one element.
+template <class T, class S>
+void pack_converted(ptrdiff_t width, ptrdiff_t depth, bool odd, const S *from, ptrdiff_t stride,
+                    ptrdiff_t depth_stride, T *to, ptrdiff_t to_stride, bool spill) {
+    constexpr ptrdiff_t slice = 64, elements = step_elements<T>();
+    constexpr ptrdiff_t cols = tile_cols(T{}), rows = tile_rows(T{});
+    T buffer[slice * (cols > rows ? cols : rows)];
+    for (ptrdiff_t p = 0; p < depth; p += slice) {
+        const ptrdiff_t steps = depth - p < slice ? depth - p : slice;
+        const bool ends_odd = odd && p + steps == depth;
+        const S *at = from + p * elements * depth_stride;
+        T *panel = to + p * to_stride;
+        if (depth_stride == 1) {
+            for (ptrdiff_t i = 0; i < width; i++)
+                convert_run(steps, at + i * stride, elements, 1, ends_odd, buffer + i * slice);
+            pack_panel<T>(width, steps, buffer, slice, 1, nullptr, panel, to_stride, spill);
+        } else {
+            // A step is a run along the width of the panel.
+            for (ptrdiff_t q = 0; q < steps; q++, at += elements * depth_stride) {
+                T *step = panel + q * to_stride;
+                if (ends_odd && q == steps - 1) {
+                    if constexpr (elements == 2)
+                        for (ptrdiff_t i = 0; i < width; i++)
+                            step[i].bits = low_half(at[i * stride]);
+                } else if (stride == 1) {
+                    convert_run(width, at, 1, depth_stride, false, step);
+                } else {
+                    convert_run(width, at, stride, depth_stride, false, step);
+                }
+            }
+        }
+    }
+}
+
+template <class T, class Body> FM_INLINE void with_element_type(int type, Body body) {
+    switch (type) {
+    case INT8: return body((const int8_t *)nullptr);
+    case UINT8: return body((const uint8_t *)nullptr);
+    case BOOL: return body((const boolean *)nullptr);
+    case INT16: return body((const int16_t *)nullptr);
+    case UINT16: return body((const uint16_t *)nullptr);
+    }
+    if constexpr (step_elements<T>() == 1) {
+        switch (type) {
+        case INT32: return body((const int32_t *)nullptr);
+        case UINT32: return body((const uint32_t *)nullptr);
+        case INT64: return body((const int64_t *)nullptr);
+        case UINT64: return body((const uint64_t *)nullptr);
+        }
+        if constexpr (std::is_floating_point_v<T>) {
+            switch (type) {
+            case FLOAT16: return body((const float16 *)nullptr);
+            case BFLOAT16: return body((const bfloat16 *)nullptr);
+            case FLOAT32: return body((const float *)nullptr);
+            case FLOAT64: return body((const double *)nullptr);
+            }
+        }
+    }
+}
+
+constexpr ptrdiff_t element_bytes[] = {0, 2, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 1};
+
+// pack_panel, or pack_converted where the operand is not AS_COMPUTED.
+template <class T>
+void pack_operand(int type, ptrdiff_t width, ptrdiff_t depth, bool odd, const void *from,
+                  ptrdiff_t stride, ptrdiff_t depth_stride, const T *scale, T *to,
+                  ptrdiff_t to_stride, bool spill) {
+    if (type == AS_COMPUTED)
+        return pack_panel<T>(width, depth, static_cast<const T *>(from), stride, depth_stride,
+                             scale, to, to_stride, spill);
+    with_element_type<T>(type, [&](auto *typed) {
+        pack_converted<T>(width, depth, odd, static_cast<decltype(typed)>(from), stride,
+                          depth_stride, to, to_stride, spill);
+    });
+}
+
+// ---- results ----
+
+template <class T> FM_INLINE uint64_t integer_bits(T x) {
+    if constexpr (step_elements<T>() == 2)
+        return x.bits;
+    else
+        return uint64_t(x);
+}
+
+// to[i] = from[i], i < n, in the type of the result; integers wrap, BOOL is whether it is not 0.
+template <class T> void convert_result(int type, ptrdiff_t n, const T *from, void *to) {
+    const auto store = [&](auto *typed, auto convert) {
+        for (ptrdiff_t i = 0; i < n; i++) typed[i] = convert(from[i]);
+    };
+    const auto store_half = [&](auto *halves) {
+        typedef std::remove_reference_t<decltype(*halves)> half;
+        ptrdiff_t i = 0;
+        if constexpr (std::is_same_v<T, float>)
+            for (; i + vlanes(0.0f) <= n; i += vlanes(0.0f)) vstore_half(halves + i, vload(from + i));
+        for (; i < n; i++) halves[i] = from_float(float(from[i]), half{});
+    };
+    if constexpr (std::is_floating_point_v<T>) {
+        if (type == FLOAT16)
+            store_half((float16 *)to);
+        else if (type == BFLOAT16)
+            store_half((bfloat16 *)to);
+    } else if (type == BOOL) {
+        store((uint8_t *)to, [](T x) { return uint8_t(integer_bits(x) != 0); });
+    } else if (element_bytes[type] == 1) {
+        store((uint8_t *)to, [](T x) { return uint8_t(integer_bits(x)); });
+    } else {
+        store((uint16_t *)to, [](T x) { return uint16_t(integer_bits(x)); });
+    }
+}
+
+}  // namespace fm
+
+#endif

@@ -1,0 +1,21 @@
+# Cython's view of convert.h and integers.h; the headers say what each name means.
+cdef extern from "integers.h" namespace "fm" nogil:
+    cppclass pair:
+        pair() noexcept
+
+    cppclass fused_pair:
+        fused_pair() noexcept
+
+    bint cpu_has_fused_pairs() noexcept
+
+
+cdef extern from "convert.h" namespace "fm" nogil:
+    enum element_type:
+        AS_COMPUTED, FLOAT16, BFLOAT16, FLOAT32, FLOAT64
+        INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, BOOL
+
+    const Py_ssize_t* element_bytes
+    void pack_operand[T](int type, Py_ssize_t width, Py_ssize_t depth, bint odd,
+                         const void* source, Py_ssize_t stride, Py_ssize_t depth_stride,
+                         const T* scale, T* to, Py_ssize_t to_stride, bint spill) noexcept
+    void convert_result[T](int type, Py_ssize_t n, const T* source, void* to) noexcept

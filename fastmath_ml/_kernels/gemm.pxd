@@ -1,0 +1,8 @@
+# The matrix product as other kernels of the same CPU level call it.
+from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY, Product
+
+# C = finish((row_scale A) (B col_scale)); the result as that of multiply_blocks.
+cdef int multiply(const Product* product) except -1 nogil
+
+# multiply, for callers with the GIL: MemoryError in place of OUT_OF_MEMORY.
+cdef int multiply_or_raise(const Product* product, bint keep_gil) except -1

@@ -1,0 +1,208 @@
+"""The matrix product: which of the kernels does it.
+
+    small                       the register tile on the operands where they lie (blocks.pyx)
+    one vector                  the matrix is read once (matvec.pyx)
+    few results, long depth     the threads share the depth, in segments fixed by the shape
+    a result of another type    blocks of C are computed in a buffer and converted row by row
+    all others                  blocks over the register tile (blocks.pyx)
+
+What decides is the shape and the types, never the number of threads: bits repeat.
+"""
+
+from cython cimport floating as real
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
+
+from fastmath_ml._kernels.blocks cimport FLOATING, is_small, multiply_blocks, multiply_small
+from fastmath_ml._kernels.convert cimport (
+    AS_COMPUTED, convert_result, element_bytes,
+)
+from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_vector
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
+
+cdef enum:
+    # Products with at most so many results and a depth of several segments share out the depth.
+    LONG_RESULTS = 256 * 256
+    SEGMENT = 3072
+    # Results to be converted: bytes of the buffer, and the rows of a block where there are many.
+    RESULT_BYTES = 12 << 20
+    RESULT_ROWS = 4096
+    SCRATCH_RESULT = 2
+
+
+# ---- few results and a long depth ----
+
+cdef void segment_body(Py_ssize_t begin, Py_ssize_t end, void* partial,
+                       void* context) noexcept nogil:
+    """partial = A[:, begin:end] B[begin:end, :], dense."""
+    cdef Long* long_product = <Long*>context
+    cdef Product p = long_product.whole[0]
+    p.a = <const char*>p.a + begin * p.a_depth * p.itemsize
+    p.b = <const char*>p.b + begin * p.b_depth * p.itemsize
+    p.depth = end - begin
+    p.c = partial
+    p.c_row = p.n_cols
+    if multiply(&p) != 0:
+        long_product.failed = True
+
+
+cdef void add_as(const Product* p, const real* partial, real zero) noexcept nogil:
+    cdef Py_ssize_t row, col, lanes = vlanes(zero)
+    cdef real* c
+    for row in range(p.n_rows):
+        c = <real*>p.c + row * p.c_row
+        col = 0
+        while col + lanes <= p.n_cols:
+            vstore(c + col, vload(c + col) + vload(partial + col))
+            col += lanes
+        for col in range(col, p.n_cols):
+            c[col] += partial[col]
+        partial += p.n_cols
+
+
+cdef void add_segment(void* total, const void* partial, void* context) noexcept nogil:
+    cdef const Product* p = (<Long*>context).whole
+    if p.itemsize == 4:
+        add_as(p, <const float*>partial, <float>0)
+    else:
+        add_as(p, <const double*>partial, <double>0)
+
+
+cdef struct Long:
+    const Product* whole
+    bint failed
+
+
+cdef int multiply_long(const Product* p) except -1 nogil:
+    """The threads share the depth, in segments that are added to C in order."""
+    cdef Long long_product
+    cdef Py_ssize_t row
+    long_product.whole = p
+    long_product.failed = False
+    for row in range(p.n_rows):
+        memset(<char*>p.c + row * p.c_row * p.itemsize, 0, p.n_cols * p.itemsize)
+    ordered_reduce(p.depth, SEGMENT, p.n_rows * p.n_cols * p.itemsize,
+                   p.n_rows * <double>p.n_cols * p.depth * p.itemsize / 400.0,
+                   segment_body, add_segment, p.c, &long_product)
+    return OUT_OF_MEMORY if long_product.failed else 0
+
+
+# ---- results of another type ----
+
+cdef void convert_rows(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    cdef const Converted* block = <const Converted*>context
+    cdef const Product* p = &block.product
+    cdef Py_ssize_t row
+    cdef const char* source
+    cdef char* to
+    for row in range(begin, end):
+        source = <const char*>p.c + row * p.c_row * p.itemsize
+        to = <char*>block.c + row * block.c_row * element_bytes[block.c_type]
+        if p.computed == FLOATING:
+            if p.itemsize == 4:
+                convert_result(block.c_type, p.n_cols, <const float*>source, to)
+            else:
+                convert_result(block.c_type, p.n_cols, <const double*>source, to)
+        elif p.itemsize == 4:
+            convert_result(block.c_type, p.n_cols, <const uint32_t*>source, to)
+        else:
+            convert_result(block.c_type, p.n_cols, <const uint64_t*>source, to)
+
+
+cdef struct Converted:
+    Product product                 # of one block of C, into the buffer
+    int c_type
+    void* c
+    Py_ssize_t c_row
+
+
+cdef int multiply_converted(const Product* p) except -1 nogil:
+    """C in a type that is not computed in."""
+    cdef Converted block
+    cdef Py_ssize_t rows = min(p.n_rows, <Py_ssize_t>RESULT_ROWS)
+    cdef Py_ssize_t cols = min(p.n_cols, RESULT_BYTES // (rows * p.itemsize))
+    cdef Py_ssize_t row = 0, col
+    cdef Py_ssize_t a_bytes = element_bytes[p.a_type] if p.a_type else p.itemsize
+    cdef Py_ssize_t b_bytes = element_bytes[p.b_type] if p.b_type else p.itemsize
+    cdef int status
+    rows = min(p.n_rows, RESULT_BYTES // (cols * p.itemsize))
+    block.product = p[0]
+    block.product.c_type = AS_COMPUTED
+    block.product.c = thread_scratch(SCRATCH_RESULT, rows * cols * p.itemsize)
+    if block.product.c == NULL:
+        return OUT_OF_MEMORY
+    block.c_type, block.c_row = p.c_type, p.c_row
+    while row < p.n_rows:
+        block.product.n_rows = min(rows, p.n_rows - row)
+        block.product.a = <const char*>p.a + row * p.a_row * a_bytes
+        block.product.first_row = p.first_row + row
+        col = 0
+        while col < p.n_cols:
+            block.product.n_cols = block.product.c_row = min(cols, p.n_cols - col)
+            block.product.b = <const char*>p.b + col * p.b_col * b_bytes
+            block.product.first_col = p.first_col + col
+            block.c = <char*>p.c + (row * p.c_row + col) * element_bytes[p.c_type]
+            status = multiply_blocks(&block.product)
+            if status:
+                return status
+            parallel_for(block.product.n_rows, 1,
+                         <double>block.product.n_rows * block.product.n_cols * 0.2,
+                         convert_rows, &block)
+            col += cols
+        row += rows
+    return 0
+
+
+# ---- dispatch ----
+
+cdef int multiply(const Product* product) except -1 nogil:
+    cdef VectorProduct v
+    if product.n_rows == 0 or product.n_cols == 0:
+        return 0
+    if product.c_type != AS_COMPUTED:
+        return multiply_converted(product)
+    if is_small(product):
+        multiply_small(product)
+        return 0
+    if (product.computed == FLOATING and product.a_type == AS_COMPUTED
+            and product.b_type == AS_COMPUTED):
+        if as_vector_product(product, &v):
+            return multiply_vector(&v)
+        if (product.depth >= 2 * SEGMENT and product.finish == NULL and not product.accumulate
+                and product.n_rows * product.n_cols <= LONG_RESULTS):
+            return multiply_long(product)
+    return multiply_blocks(product)
+
+
+cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
+    """Whether one operand is a vector and the other has a unit stride; the product put so."""
+    if p.depth == 0 or p.row_scale != NULL or p.col_scale != NULL or p.finish != NULL or (
+            p.accumulate):
+        return False
+    v.itemsize = p.itemsize
+    v.depth = p.depth
+    v.y = p.c
+    if p.n_cols == 1:
+        v.n_out, v.y_stride = p.n_rows, p.c_row
+        v.matrix, v.out_stride, v.depth_stride = p.a, p.a_row, p.a_depth
+        v.x, v.x_stride = p.b, p.b_depth
+    elif p.n_rows == 1:
+        v.n_out, v.y_stride = p.n_cols, 1
+        v.matrix, v.out_stride, v.depth_stride = p.b, p.b_col, p.b_depth
+        v.x, v.x_stride = p.a, p.a_depth
+    else:
+        return False
+    return v.depth_stride == 1 or v.out_stride == 1
+
+
+cdef int multiply_or_raise(const Product* product, bint keep_gil) except -1:
+    cdef int status
+    if keep_gil:
+        status = multiply(product)
+    else:
+        with nogil:
+            status = multiply(product)
+    if status:
+        raise MemoryError("no memory for a packed block of an operand")
+    return 0

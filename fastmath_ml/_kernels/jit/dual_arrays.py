@@ -1,0 +1,562 @@
+"""Arrays of dual numbers: what the caller's function gets as x.
+
+Numba's own array with dual items: indexing, slicing, iteration, len and attributes are Numba's.
+Operators, NumPy's functions of one and two operands, sums and products come here, item by item,
+for one dimension. They emit their loops directly: written as Numba overloads,
+np.sum(100 * (x[1:] - x[:-1]**2)**2) took 30 s to compile. (A subclass of types.Array instead of
+types.Buffer would be fused into Numba's array expressions, which refuse items that are no NumPy
+numbers.)
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel.models import ArrayModel
+from numba.core.imputils import impl_ret_new_ref
+from numba.core.typing import signature
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import (
+    intrinsic,
+    lower_builtin,
+    models,
+    overload,
+    overload_attribute,
+    overload_classmethod,
+    overload_method,
+    register_model,
+)
+from numba.np.arrayobj import _empty_nd_impl, intrin_alloc, make_array
+
+from . import dual_functions  # noqa: F401  (fills RULES)
+from .dual import (
+    NUMBERS,
+    OURS,
+    RULES,
+    Dual,
+    Lanes,
+    Value,
+    as_value,
+    common_type,
+    dual_type,
+    patterns,
+)
+
+
+class DualBuffer(types.Buffer):
+    """The memory of an array of duals, in Numba's terms."""
+
+
+class DualArray(types.IterableType):
+    """A one-dimensional array of dual numbers."""
+
+    ndim = 1
+    mutable = True
+
+    def __init__(self, dtype, layout="C"):
+        self.dtype, self.layout = dtype, layout
+        self.buffer = DualBuffer(dtype, 1, layout)
+        super().__init__(name=f"DualArray({dtype}, {layout})")
+
+    @property
+    def iterator_type(self):
+        return self.buffer.iterator_type
+
+
+register_model(DualBuffer)(ArrayModel)
+
+
+@register_model(DualArray)
+class DualArrayModel(models.StructModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, [("buffer", fe_type.buffer)])
+
+
+def buffer_of(context, builder, array_type, llvm):
+    """Numba's structure of the array: data, shape, strides."""
+    return make_array(array_type.buffer)(context, builder, builder.extract_value(llvm, 0))
+
+
+def wrap(context, builder, array_type, buffer_llvm):
+    empty = ir.Constant(context.get_value_type(array_type), ir.Undefined)
+    return builder.insert_value(empty, buffer_llvm, 0)
+
+
+def new_array(context, builder, array_type, length):
+    """Numba's structure of a new array, and the array as a value."""
+    buffer = _empty_nd_impl(context, builder, array_type.buffer, (length,))
+    array = wrap(context, builder, array_type, buffer._getvalue())
+    return buffer, impl_ret_new_ref(context, builder, array_type, array)
+
+
+@overload_classmethod(DualBuffer, "_allocate", target="CPU")
+def allocate_duals(cls, size, align):
+    return lambda cls, size, align: intrin_alloc(size, align)
+
+
+# ---- indexing, iteration: Numba's ----
+
+
+def forward(function, array, others):
+    """Numba's implementation of `function` for the buffer, and its signature."""
+
+    def codegen(context, builder, sig, args):
+        buffer_sig = signature(buffer_of_type(sig.return_type), array.buffer, *sig.args[1:])
+        call = context.get_function(function, buffer_sig)
+        result = call(builder, [builder.extract_value(args[0], 0), *args[1:]])
+        if isinstance(sig.return_type, DualArray):
+            return wrap(context, builder, sig.return_type, result)
+        return result
+
+    return codegen
+
+
+def buffer_of_type(type_):
+    return type_.buffer if isinstance(type_, DualArray) else type_
+
+
+@infer_global(operator.getitem)
+class GetItem(AbstractTemplate):
+    def generic(self, args, kws):
+        array, index = args
+        if not isinstance(array, DualArray):
+            return None
+        if isinstance(index, types.Integer):
+            return signature(array.dtype, array, types.intp)
+        if isinstance(index, types.SliceType):
+            return signature(DualArray(array.dtype, "A" if index.has_step else array.layout), *args)
+        return None
+
+
+@infer_global(operator.setitem)
+class SetItem(AbstractTemplate):
+    def generic(self, args, kws):
+        array, index, value = args
+        if not isinstance(array, DualArray):
+            return None
+        if isinstance(index, types.Integer) and self.context.can_convert(value, array.dtype):
+            return signature(types.none, array, types.intp, array.dtype)
+        return None
+
+
+@lower_builtin(operator.getitem, DualArray, types.Any)
+def get_item(context, builder, sig, args):
+    return forward(operator.getitem, sig.args[0], sig.args[1:])(context, builder, sig, args)
+
+
+@lower_builtin(operator.setitem, DualArray, types.Any, types.Any)
+def set_item(context, builder, sig, args):
+    return forward(operator.setitem, sig.args[0], sig.args[1:])(context, builder, sig, args)
+
+
+@lower_builtin("getiter", DualArray)
+def get_iterator(context, builder, sig, args):
+    return forward("getiter", sig.args[0], ())(context, builder, sig, args)
+
+
+@intrinsic
+def length_of(typingctx, array):
+    def codegen(context, builder, sig, args):
+        return cgutils.unpack_tuple(builder, buffer_of(context, builder, array, args[0]).shape, 1)[
+            0
+        ]
+
+    return types.intp(array), codegen
+
+
+@overload(len)
+def length(x):
+    return (lambda x: length_of(x)) if isinstance(x, DualArray) else None
+
+
+@intrinsic
+def empty_duals(typingctx, dual, length):
+    """An array of `length` duals; `dual` is any value of their type."""
+    array_type = DualArray(dual)
+
+    def codegen(context, builder, sig, args):
+        return new_array(context, builder, array_type, args[1])[1]
+
+    if isinstance(dual, OURS):
+        return array_type(dual, types.intp), codegen
+    return None
+
+
+@intrinsic
+def new_duals(typingctx, order, n_lanes, length):
+    """An array for `seed_item`: derivatives of this order in n_lanes directions (literals)."""
+    if not isinstance(order, types.IntegerLiteral) or not isinstance(n_lanes, types.IntegerLiteral):
+        return None
+    array_type = DualArray(dual_type(order.literal_value, n_lanes.literal_value))
+
+    def codegen(context, builder, sig, args):
+        return new_array(context, builder, array_type, args[2])[1]
+
+    return array_type(order, n_lanes, types.intp), codegen
+
+
+def unit(x, lane):
+    """A tangent of the type of x with 1 in the lane of that number (an LLVM i32), else 0."""
+    one, zero = (ir.Constant(ir.DoubleType(), number) for number in (1.0, 0.0))
+    if isinstance(x.type, types.Float):
+        is_it = x.builder.icmp_signed("==", lane, ir.Constant(lane.type, 0))
+        return x.like(x.type, x.builder.select(is_it, one, zero))
+    n_lanes = x.type.n_lanes
+    lanes = ir.Constant(ir.VectorType(lane.type, n_lanes), list(range(n_lanes)))
+    spread = ir.Constant(ir.VectorType(lane.type, n_lanes), ir.Undefined)
+    spread = x.builder.insert_element(spread, lane, ir.Constant(lane.type, 0))
+    first = ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), [0] * n_lanes)
+    spread = x.builder.shuffle_vector(spread, spread, first)
+    is_it = x.builder.icmp_signed("==", lanes, spread)
+    ones, zeros = (x.constant(number).llvm for number in (1.0, 0.0))
+    return x.like(x.type, x.builder.select(is_it, ones, zeros))
+
+
+@intrinsic
+def seed_item(typingctx, array, i, number, lane, is_row):
+    """array[i] = number with tangent 1 in direction `lane` (no direction: a lane out of range).
+
+    Of duals of second order `is_row` (a float, 1 or 0) is the outer tangent.
+    """
+    if not isinstance(array, DualArray):
+        return None
+
+    def codegen(context, builder, sig, args):
+        dual = array.dtype
+        x = Value(context, builder, types.float64, args[2])
+        lane = builder.trunc(args[3], ir.IntType(32))
+        inner = dual if dual.base == types.float64 else dual.base
+        shell = x.like(inner, None)
+        item = shell.dual(x, unit(x.like(inner.tangent, None), lane))
+        if inner is not dual:
+            outer = Value(context, builder, types.float64, args[4])
+            item = x.like(dual, None).dual(item, outer.lift(dual.tangent))
+        data = buffer_of(context, builder, array, args[0]).data
+        pointer = builder.gep(data, [args[1]])
+        store_dual(builder, pointer, item)
+        return context.get_dummy_value()
+
+    sig = types.none(array, types.intp, types.float64, types.intp, types.float64)
+    return sig, codegen
+
+
+def store_dual(builder, pointer, x):
+    """Store part by part; vectors at the alignment of their numbers."""
+    if x.is_dual:
+        for member, part in enumerate((x.value, x.tangent)):
+            store_dual(builder, cgutils.gep_inbounds(builder, pointer, 0, member), part)
+    else:
+        builder.store(x.llvm, builder.bitcast(pointer, x.llvm.type.as_pointer()), align=8)
+
+
+@intrinsic
+def tangents_into(typingctx, matrix, row, start, count, y, level):
+    """matrix[row, start : start + count] = the derivatives of y in its first `count` directions.
+
+    Where y is a sequence, item k goes to row k. level (a literal) 1 takes the tangent, 2 (of duals
+    of second order) the tangent's tangent. A plain number has derivatives 0.
+    """
+    items = y.types if isinstance(y, types.BaseTuple) else [getattr(y, "dtype", y)]
+    if not all(isinstance(item, (Dual, *NUMBERS)) for item in items):
+        return None
+    if getattr(y, "ndim", 1) != 1 or not isinstance(level, types.IntegerLiteral):
+        return None
+
+    def codegen(context, builder, sig, args):
+        matrix_array = make_array(matrix)(context, builder, args[0])
+
+        def store_row(row, number):
+            for _ in range(level.literal_value):
+                number = number.tangent if number.is_dual else number.constant(0.0, types.float64)
+            number = number if isinstance(number.type, Lanes) else number.number
+            with cgutils.for_range(builder, args[3]) as loop:
+                at = [row, builder.add(args[2], loop.index)]
+                pointer = cgutils.get_item_pointer(context, builder, matrix, matrix_array, at)
+                llvm = number.llvm
+                if isinstance(number.type, Lanes):
+                    llvm = builder.extract_element(llvm, builder.trunc(loop.index, ir.IntType(32)))
+                builder.store(llvm, pointer)
+
+        def check_length(length):
+            n_rows = cgutils.unpack_tuple(builder, matrix_array.shape, 2)[0]
+            differs = builder.icmp_signed("!=", length, n_rows)
+            with builder.if_then(differs, likely=False):
+                message = "the length of the function's result is not the same everywhere"
+                context.call_conv.return_user_exc(builder, ValueError, (message,))
+
+        intp = args[1].type
+        if isinstance(y, types.BaseTuple):
+            check_length(ir.Constant(intp, len(y)))
+            for k, item in enumerate(y.types):
+                llvm = builder.extract_value(args[4], k)
+                store_row(ir.Constant(intp, k), as_value(context, builder, item, llvm))
+        elif isinstance(y, ARRAYS):
+            sequence = Operand(context, builder, y, args[4])
+            check_length(sequence.length)
+            with cgutils.for_range(builder, sequence.length) as loop:
+                store_row(loop.index, sequence[loop.index])
+        else:
+            store_row(args[1], as_value(context, builder, y, args[4]))
+        return context.get_dummy_value()
+
+    if not isinstance(y, (Dual, types.BaseTuple, *ARRAYS, *NUMBERS)):
+        return None
+    return types.none(matrix, types.intp, types.intp, types.intp, y, level), codegen
+
+
+def as_sequence(y):
+    """A list of the caller's as an array; anything else as it is."""
+    return y
+
+
+@overload(as_sequence)
+def overload_as_sequence(y):
+    return (lambda y: np.array(y)) if isinstance(y, types.List) else (lambda y: y)
+
+
+# ---- operators and functions, item by item ----
+
+
+ARRAYS = (DualArray, types.Array)
+
+
+class Operand:
+    """An array or a number as a sequence of Values."""
+
+    def __init__(self, context, builder, type_, llvm):
+        self.context, self.builder, self.type, self.llvm = context, builder, type_, llvm
+        self.is_array = isinstance(type_, ARRAYS)
+        if isinstance(type_, DualArray):
+            self.array = buffer_of(context, builder, type_, llvm)
+            self.type = type_.buffer
+        elif self.is_array:
+            self.array = make_array(type_)(context, builder, llvm)
+        if self.is_array:
+            (self.length,) = cgutils.unpack_tuple(builder, self.array.shape, 1)
+
+    def __getitem__(self, i):
+        if not self.is_array:
+            return as_value(self.context, self.builder, self.type, self.llvm)
+        # An array of one item goes with every length.
+        zero = ir.Constant(i.type, 0)
+        is_one = self.builder.icmp_signed("==", self.length, ir.Constant(i.type, 1))
+        i = self.builder.select(is_one, zero, i)
+        pointer = cgutils.get_item_pointer(
+            self.context, self.builder, self.type, self.array, [i], wraparound=False
+        )
+        item = self.context.unpack_value(self.builder, self.type.dtype, pointer)
+        return as_value(self.context, self.builder, self.type.dtype, item)
+
+
+def common_length(context, builder, operands):
+    """The length of the result; an error of the compiled function where lengths do not fit."""
+    length = None
+    for operand in operands:
+        if not operand.is_array:
+            continue
+        if length is None:
+            length = operand.length
+            continue
+        one = ir.Constant(length.type, 1)
+        is_one = builder.icmp_signed("==", length, one)
+        fits = builder.or_(
+            builder.icmp_signed("==", length, operand.length),
+            builder.or_(is_one, builder.icmp_signed("==", operand.length, one)),
+        )
+        with builder.if_then(builder.not_(fits), likely=False):
+            message = "operands could not be broadcast together"
+            context.call_conv.return_user_exc(builder, ValueError, (message,))
+        length = builder.select(is_one, operand.length, length)
+    return length
+
+
+def elementwise(function, rule, n_operands, prefer_literal=False):
+    """`function` of arrays of duals by the rule for their items."""
+
+    def generic(self, args, kws):
+        if len(args) != n_operands or kws:
+            return None
+        items = [x.dtype if isinstance(x, ARRAYS) else x for x in args]
+        is_vector = [getattr(x, "ndim", 0) == 1 for x in args]
+        dual = common_type(items)
+        if dual is None or not any(is_vector) or any(getattr(x, "ndim", 0) > 1 for x in args):
+            return None
+        return signature(DualArray(dual), *args)
+
+    name = f"DualArray_{function.__name__}"
+    members = {"key": function, "generic": generic, "prefer_literal": prefer_literal}
+    infer_global(function, types.Function(type(name, (AbstractTemplate,), members)))
+
+    def lower(context, builder, sig, args):
+        operands = [Operand(context, builder, *pair) for pair in zip(sig.args, args, strict=True)]
+        length = common_length(context, builder, operands)
+        buffer, result = new_array(context, builder, sig.return_type, length)
+        with cgutils.for_range(builder, length) as loop:
+            value = rule(*(operand[loop.index] for operand in operands))
+            value = value.lift(sig.return_type.dtype)
+            store_dual(builder, builder.gep(buffer.data, [loop.index]), value)
+        return result
+
+    for pattern in patterns(DualArray, n_operands):
+        lower_builtin(function, *pattern)(lower)
+    if n_operands == 2:
+        for kind in OURS:
+            for pattern in ((types.Array, kind), (DualArray, kind)):
+                lower_builtin(function, *pattern)(lower)
+                lower_builtin(function, *reversed(pattern))(lower)
+        lower_builtin(function, DualArray, types.IntegerLiteral)(lower)
+
+
+for _function, (_rule, _n_operands, _prefer_literal) in RULES.items():
+    if _function not in (max, min):  # of an array: its largest item
+        elementwise(_function, _rule, _n_operands, _prefer_literal)
+
+
+# ---- reductions and products ----
+
+
+def sum_of(x):
+    total = x[0] * 0.0
+    for i in range(len(x)):
+        total += x[i]
+    return total
+
+
+def mean_of(x):
+    return sum_of_duals(x) / len(x)
+
+
+def prod_of(x):
+    total = x[0] * 0.0 + 1.0
+    for i in range(len(x)):
+        total *= x[i]
+    return total
+
+
+def max_of(x):
+    largest = x[0]
+    for i in range(1, len(x)):
+        largest = np.maximum(largest, x[i])
+    return largest
+
+
+def min_of(x):
+    least = x[0]
+    for i in range(1, len(x)):
+        least = np.minimum(least, x[i])
+    return least
+
+
+def sum_of_duals(x):
+    """A name for the sum inside of other overloads."""
+
+
+def reduction(implementation, functions, method=""):
+    def of_array(x):
+        return implementation if isinstance(x, DualArray) else None
+
+    for function in functions:
+        overload(function)(of_array)
+    if method:
+        overload_method(DualArray, method)(of_array)
+
+
+reduction(sum_of, [sum_of_duals, np.sum, sum], "sum")
+reduction(mean_of, [np.mean], "mean")
+reduction(prod_of, [np.prod], "prod")
+reduction(max_of, [np.max, max], "max")
+reduction(min_of, [np.min, min], "min")
+
+
+def vector_dot(a, b):
+    if len(a) != len(b):
+        raise ValueError("incompatible array sizes for np.dot(a, b)")
+    total = a[0] * b[0]
+    for i in range(1, len(a)):
+        total += a[i] * b[i]
+    return total
+
+
+def matrix_vector(a, b):
+    if a.shape[1] != len(b):
+        raise ValueError("incompatible array sizes for np.dot(a, b)")
+    result = empty_duals(a[0, 0] * b[0], a.shape[0])
+    for i in range(a.shape[0]):
+        total = a[i, 0] * b[0]
+        for j in range(1, len(b)):
+            total += a[i, j] * b[j]
+        result[i] = total
+    return result
+
+
+def vector_matrix(a, b):
+    return np.dot(b.T, a)
+
+
+def dot_of_duals(a, b):
+    if not (isinstance(a, ARRAYS) and isinstance(b, ARRAYS)):
+        return None
+    if not (isinstance(a, DualArray) or isinstance(b, DualArray)):
+        return None
+    return {(1, 1): vector_dot, (2, 1): matrix_vector, (1, 2): vector_matrix}.get((a.ndim, b.ndim))
+
+
+overload(np.dot)(dot_of_duals)
+overload(operator.matmul)(dot_of_duals)
+overload_method(DualArray, "dot")(dot_of_duals)
+
+
+@overload(np.linalg.norm)
+def norm_of_duals(x):
+    return (lambda x: math.sqrt(np.dot(x, x))) if isinstance(x, DualArray) else None
+
+
+overload_attribute(DualArray, "shape")(lambda x: lambda x: (len(x),))
+overload_attribute(DualArray, "size")(lambda x: lambda x: len(x))
+overload_attribute(DualArray, "ndim")(lambda x: lambda x: 1)
+overload_attribute(DualArray, "T")(lambda x: lambda x: x)
+overload_method(DualArray, "copy")(lambda x: lambda x: +x)
+
+
+# ---- arrays that the caller's function makes ----
+
+
+@overload(np.array)
+def array_of_duals(object):
+    if not isinstance(getattr(object, "dtype", None), OURS):
+        return None
+
+    def fill(object):
+        result = empty_duals(object[0], len(object))
+        for i in range(len(object)):
+            result[i] = object[i]
+        return result
+
+    return fill
+
+
+def like_duals(function, number):
+    def filled(a):
+        if not isinstance(a, DualArray):
+            return None
+
+        def fill(a):
+            result = empty_duals(a[0], len(a))
+            for i in range(len(a)):
+                result[i] = a[0] * 0.0 + number
+            return result
+
+        return fill
+
+    # Numba takes anything that is no array of its own for a number; this one is asked first.
+    overload(function, target="cpu")(filled)
+
+
+like_duals(np.zeros_like, 0.0)
+like_duals(np.empty_like, 0.0)
+like_duals(np.ones_like, 1.0)

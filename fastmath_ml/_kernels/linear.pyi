@@ -1,0 +1,11 @@
+from typing import Any
+
+import numpy.typing as npt
+
+def linear_rows(
+    x: npt.NDArray[Any],
+    weight: npt.NDArray[Any],
+    bias: npt.NDArray[Any] | None,
+    activation: int,
+    out: npt.NDArray[Any],
+) -> None: ...

@@ -1,0 +1,23 @@
+from typing import Any
+
+import numpy.typing as npt
+
+KINDS: dict[str, int]
+
+def loss_sums(
+    kind: int,
+    x: npt.NDArray[Any],
+    coef: npt.NDArray[Any],
+    bias: npt.NDArray[Any] | None,
+    y: npt.NDArray[Any],
+    row_weight: npt.NDArray[Any] | None,
+    n_classes: int,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]: ...
+def residuals(
+    kind: int,
+    z: npt.NDArray[Any],
+    bias: npt.NDArray[Any] | None,
+    y: npt.NDArray[Any],
+    row_weight: npt.NDArray[Any] | None,
+    n_classes: int,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]: ...

@@ -1,0 +1,7 @@
+from typing import Any
+
+import numpy.typing as npt
+
+KINDS: dict[str, int]
+
+def reduce_magnitudes(x: npt.NDArray[Any], out: npt.NDArray[Any], kind: int) -> None: ...

@@ -1,0 +1,12 @@
+from typing import Any
+
+import numpy.typing as npt
+
+def block_power(
+    a: npt.NDArray[Any],
+    x: npt.NDArray[Any],
+    z: npt.NDArray[Any],
+    y: npt.NDArray[Any] | None,
+    mean: npt.NDArray[Any] | None,
+) -> None: ...
+def subtract_mean(a: npt.NDArray[Any], mean: npt.NDArray[Any], out: npt.NDArray[Any]) -> None: ...

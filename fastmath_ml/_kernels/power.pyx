@@ -1,0 +1,254 @@
+"""The block power step Z = A^T (A X), which reads a tall A once.
+
+A is cut into blocks of rows that stay in the L2 cache: Y_b = A_b X, then Z += A_b^T Y_b while A_b
+is still there. Two plain products would read A twice and have to keep all of Y.
+
+Threads share the rows, in segments fixed by the shape; each has a Z of its own, and these are added
+up in order. A row block is at most DEPTH_BLOCK rows, which is also the longest chain of
+multiply-adds in the dtype.
+
+With `mean` the rows are A - mean: a block is centred as it is copied to scratch memory, so that
+neither a centred copy nor the cancellation of A^T A - n mean mean^T is needed.
+"""
+
+from cython cimport floating as real
+from libc.string cimport memcpy, memset
+
+cimport numpy as cnp
+
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
+from fastmath_ml._kernels.tile cimport keep, operands, tile_cols, tile_product, tile_rows
+
+cnp.import_array()
+
+cdef enum:
+    BLOCK_BYTES = 256 << 10         # of A, for a block of rows
+    DEPTH_BLOCK = 256
+    LEAST_SEGMENT = 512             # rows; below that adding up the segments shows
+    SCRATCH_X = 0                   # the caller's
+    SCRATCH_Y = 1                   # those of a segment
+    SCRATCH_A = 2
+
+
+cdef struct Step:
+    Py_ssize_t itemsize
+    Py_ssize_t n_rows, n_features, n_vectors
+    const void* a
+    Py_ssize_t a_row, a_col
+    const void* mean                # n_features, or NULL
+    const void* x                   # n_features x n_vectors
+    void* y                         # n_rows x n_vectors, or NULL where nobody wants it
+    Py_ssize_t block                # rows
+    bint out_of_memory
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef void product(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t depth, const real* a,
+                  Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, real* c,
+                  bint accumulate) noexcept nogil:
+    """C (+)= A B on one thread; nothing is packed. B and C are dense, n_cols wide."""
+    cdef Py_ssize_t height = ceil_div(n_rows, ceil_div(n_rows, tile_rows(<real>0)))
+    cdef Py_ssize_t width = tile_cols(<real>0), depth_at = 0, row, col
+    cdef operands[real] x
+    x.a_row = a_row
+    x.a_depth = a_depth
+    x.b_depth = n_cols
+    while depth_at < depth:
+        x.depth = min(<Py_ssize_t>DEPTH_BLOCK, depth - depth_at)
+        col = 0
+        while col < n_cols:
+            x.b = b + depth_at * n_cols + col
+            x.next = x.b
+            row = 0
+            while row < n_rows:
+                x.a = a + row * a_row + depth_at * a_depth
+                tile_product(min(height, n_rows - row), min(width, n_cols - col), x,
+                             c + row * n_cols + col, n_cols, accumulate, keep())
+                row += height
+            col += width
+        depth_at += x.depth
+        accumulate = True
+
+
+cdef inline void centre_block(const real* a, Py_ssize_t a_row, Py_ssize_t a_col,
+                              const real* mean, Py_ssize_t n_rows, Py_ssize_t n_features,
+                              real* out) noexcept nogil:
+    """out = A - mean, dense."""
+    cdef Py_ssize_t lanes = vlanes(<real>0), _row, col
+    for _row in range(n_rows):
+        col = 0
+        if a_col == 1:
+            while col + lanes <= n_features:
+                vstore(out + col, vload(a + col) - vload(mean + col))
+                col += lanes
+        for col in range(col, n_features):
+            out[col] = a[col * a_col] - mean[col]
+        a += a_row
+        out += n_features
+
+
+cdef void power_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noexcept nogil:
+    """z = A[begin:end]^T (A[begin:end] X)."""
+    cdef Py_ssize_t n_vectors = step.n_vectors, n_features = step.n_features, n
+    cdef Py_ssize_t a_row = step.a_row, a_col = step.a_col
+    cdef const real* a
+    cdef real* y
+    cdef real* own_y = NULL
+    cdef real* centred = NULL
+    if step.y == NULL:
+        own_y = <real*>thread_scratch(SCRATCH_Y, step.block * n_vectors * sizeof(real))
+        if own_y == NULL:
+            step.out_of_memory = True
+            return
+    if step.mean != NULL:
+        centred = <real*>thread_scratch(SCRATCH_A, step.block * n_features * sizeof(real))
+        if centred == NULL:
+            step.out_of_memory = True
+            return
+    memset(z, 0, n_features * n_vectors * sizeof(real))
+    while begin < end:
+        n = min(step.block, end - begin)
+        a = <const real*>step.a + begin * step.a_row
+        if centred != NULL:
+            centre_block(a, step.a_row, step.a_col, <const real*>step.mean, n, n_features, centred)
+            a = centred
+            a_row = n_features
+            a_col = 1
+        y = own_y if own_y != NULL else <real*>step.y + begin * n_vectors
+        product(n, n_vectors, n_features, a, a_row, a_col, <const real*>step.x, y, False)
+        product(n_features, n_vectors, n, a, a_col, a_row, <const real*>y, z, True)
+        begin += n
+
+
+cdef void power_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
+                        void* context) noexcept nogil:
+    if (<Step*>context).itemsize == 4:
+        power_rows(begin, end, <float*>partial, <Step*>context)
+    else:
+        power_rows(begin, end, <double*>partial, <Step*>context)
+
+
+cdef void add_as(real* total, const real* partial, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t lanes = vlanes(<real>0), i = 0
+    while i + lanes <= n:
+        vstore(total + i, vload(total + i) + vload(partial + i))
+        i += lanes
+    for i in range(i, n):
+        total[i] += partial[i]
+
+
+cdef void add_partial(void* total, const void* partial, void* context) noexcept nogil:
+    cdef Step* step = <Step*>context
+    if step.itemsize == 4:
+        add_as(<float*>total, <const float*>partial, step.n_features * step.n_vectors)
+    else:
+        add_as(<double*>total, <const double*>partial, step.n_features * step.n_vectors)
+
+
+def block_power(cnp.ndarray a, cnp.ndarray x, cnp.ndarray z, y, mean):
+    """z = B^T (B x) and, unless y is None, y = B x, where B is a, or a - mean where mean is given.
+
+    a (n_rows, n_features) of any strides of whole elements, x and z (n_features, n_vectors), y
+    (n_rows, n_vectors), mean (n_features,); all of one dtype, float32 or float64, all but a
+    C-ordered, and none shares memory with another. The caller has checked all this.
+    """
+    cdef Step step
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(a), n_bytes = cnp.PyArray_NBYTES(x)
+    cdef double work_ns
+    cdef void* aligned_x
+    memset(&step, 0, sizeof(step))
+    step.itemsize = size
+    step.n_rows = cnp.PyArray_DIM(a, 0)
+    step.n_features = cnp.PyArray_DIM(a, 1)
+    step.n_vectors = cnp.PyArray_DIM(x, 1)
+    step.a = cnp.PyArray_DATA(a)
+    step.a_row = cnp.PyArray_STRIDE(a, 0) // size
+    step.a_col = cnp.PyArray_STRIDE(a, 1) // size
+    if mean is not None:
+        step.mean = cnp.PyArray_DATA(<cnp.ndarray>mean)
+    if y is not None:
+        step.y = cnp.PyArray_DATA(<cnp.ndarray>y)
+    memset(cnp.PyArray_DATA(z), 0, cnp.PyArray_NBYTES(z))
+    if n_bytes == 0 or step.n_rows == 0:
+        return
+    step.block = BLOCK_BYTES // (size * step.n_features)
+    step.block = min(max(step.block, 32), <Py_ssize_t>DEPTH_BLOCK)
+    work_ns = 4.0 * step.n_rows * step.n_features * step.n_vectors * size / 400.0
+    with nogil:
+        # Vectors of X that straddle two cache lines would be loaded twice, each time.
+        aligned_x = thread_scratch(SCRATCH_X, n_bytes)
+        if aligned_x != NULL:
+            memcpy(aligned_x, cnp.PyArray_DATA(x), n_bytes)
+            step.x = aligned_x
+            ordered_reduce(step.n_rows, max(<Py_ssize_t>LEAST_SEGMENT, ceil_div(step.n_rows, 64)),
+                           step.n_features * step.n_vectors * size, work_ns, power_segment,
+                           add_partial, cnp.PyArray_DATA(z), &step)
+    if aligned_x == NULL or step.out_of_memory:
+        raise MemoryError("no memory for a block of rows")
+
+
+# ---- a - mean ----
+
+ctypedef fused source_real:
+    float
+    double
+
+
+cdef struct Shift:
+    Py_ssize_t n_features
+    const void* a
+    Py_ssize_t a_row, a_col
+    int a_size, out_size
+    const double* mean
+    void* out
+
+
+cdef void shift_rows(Py_ssize_t begin, Py_ssize_t end, const Shift* s, source_real a_zero,
+                     real zero) noexcept nogil:
+    cdef Py_ssize_t row, col
+    cdef const source_real* a
+    cdef real* out
+    for row in range(begin, end):
+        a = <const source_real*>s.a + row * s.a_row
+        out = <real*>s.out + row * s.n_features
+        if s.a_col == 1:
+            for col in range(s.n_features):
+                out[col] = <real>(a[col] - s.mean[col])
+        else:
+            for col in range(s.n_features):
+                out[col] = <real>(a[col * s.a_col] - s.mean[col])
+
+
+cdef void shift_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    cdef const Shift* s = <const Shift*>context
+    if s.a_size == 8:
+        shift_rows(begin, end, s, <double>0, <double>0)
+    elif s.out_size == 8:
+        shift_rows(begin, end, s, <float>0, <double>0)
+    else:
+        shift_rows(begin, end, s, <float>0, <float>0)
+
+
+def subtract_mean(cnp.ndarray a, cnp.ndarray mean, cnp.ndarray out):
+    """out = a - mean, the difference formed in float64.
+
+    a (n_rows, n_features) of any strides of whole elements, float32 or float64; mean float64,
+    (n_features,), dense; out C-ordered, float64, or float32 where a is float32. The caller has
+    checked all this.
+    """
+    cdef Shift shift
+    cdef Py_ssize_t n_rows = cnp.PyArray_DIM(a, 0)
+    shift.n_features = cnp.PyArray_DIM(a, 1)
+    shift.a_size = cnp.PyArray_ITEMSIZE(a)
+    shift.out_size = cnp.PyArray_ITEMSIZE(out)
+    shift.a = cnp.PyArray_DATA(a)
+    shift.a_row = cnp.PyArray_STRIDE(a, 0) // shift.a_size
+    shift.a_col = cnp.PyArray_STRIDE(a, 1) // shift.a_size
+    shift.mean = <const double*>cnp.PyArray_DATA(mean)
+    shift.out = cnp.PyArray_DATA(out)
+    with nogil:
+        parallel_for(n_rows, 1, 0.3 * n_rows * shift.n_features, shift_body, &shift)

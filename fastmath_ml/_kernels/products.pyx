@@ -1,0 +1,291 @@
+"""Matrix products as Python calls them: the plain case, stacks, Gram matrices.
+
+Each function describes its arrays to the product of gemm.pyx; nothing is computed here but the way
+through a stack of small matrices, which the threads share.
+"""
+
+from libc.string cimport memset
+
+cimport numpy as cnp
+
+from fastmath_ml._kernels.blocks cimport (
+    FLOATING, INTEGERS, PAIRS, is_small, multiply_small,
+)
+from fastmath_ml._kernels.convert cimport (
+    AS_COMPUTED, BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, UINT8,
+    UINT16, UINT32, UINT64, element_bytes,
+)
+from fastmath_ml._kernels.gemm cimport (
+    OUT_OF_MEMORY, Product, multiply, multiply_or_raise,
+)
+from fastmath_ml._kernels.pool cimport parallel_for
+
+cnp.import_array()
+
+cdef enum:
+    # Stacks of products from this size on: the threads share each product, not the stack.
+    SHARED_PRODUCT_NS = 1000000
+
+
+cdef int element_type_of(cnp.ndarray x) noexcept:
+    """Its element_type; the only dtype here that NumPy does not know is bfloat16."""
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
+    cdef int number = cnp.PyArray_TYPE(x)
+    if cnp.PyTypeNum_ISBOOL(number):
+        return BOOL
+    if cnp.PyTypeNum_ISSIGNED(number) and cnp.PyTypeNum_ISINTEGER(number):
+        return INT8 if size == 1 else INT16 if size == 2 else INT32 if size == 4 else INT64
+    if cnp.PyTypeNum_ISUNSIGNED(number):
+        return UINT8 if size == 1 else UINT16 if size == 2 else UINT32 if size == 4 else UINT64
+    if cnp.PyTypeNum_ISFLOAT(number):
+        return FLOAT16 if size == 2 else FLOAT32 if size == 4 else FLOAT64
+    return BFLOAT16
+
+
+cdef bint fits_pair(int operand, int result) noexcept nogil:
+    """Whether int16 holds the operand: by its value, or as a result of 16 bits has it."""
+    return (operand == BOOL or operand == INT8 or operand == UINT8 or operand == INT16
+            or (operand == UINT16 and element_bytes[result] <= 2))
+
+
+cdef void set_types(Product* p, int a_type, int b_type, int c_type) noexcept nogil:
+    """In what to compute, and what is to be converted. The depth comes in elements."""
+    p.itemsize = 8 if element_bytes[c_type] == 8 else 4
+    p.computed = FLOATING
+    if c_type >= INT8:
+        p.computed = INTEGERS
+        if p.itemsize == 4 and fits_pair(a_type, c_type) and fits_pair(b_type, c_type):
+            p.computed = PAIRS
+            p.odd_depth = p.depth % 2
+            p.depth = (p.depth + 1) // 2
+    p.a_type, p.b_type, p.c_type = (
+        as_computed(a_type, p), as_computed(b_type, p), as_computed(c_type, p))
+
+
+cdef int as_computed(int type, const Product* p) noexcept nogil:
+    """AS_COMPUTED for the types that the product computes in."""
+    if p.computed == FLOATING:
+        return AS_COMPUTED if type == (FLOAT32 if p.itemsize == 4 else FLOAT64) else type
+    if p.itemsize == 4:
+        return AS_COMPUTED if type == INT32 or type == UINT32 else type
+    return AS_COMPUTED if type == INT64 or type == UINT64 else type
+
+
+cdef void describe(Product* p, cnp.ndarray x1, cnp.ndarray x2, cnp.ndarray out) noexcept:
+    """The product of the matrices on the last two axes; row strides in elements."""
+    cdef int last1 = cnp.PyArray_NDIM(x1) - 1, last2 = cnp.PyArray_NDIM(x2) - 1
+    cdef int last = cnp.PyArray_NDIM(out) - 1
+    cdef int a_type = element_type_of(x1), b_type = element_type_of(x2)
+    cdef int c_type = element_type_of(out)
+    memset(p, 0, sizeof(Product))
+    p.n_rows = cnp.PyArray_DIM(out, last - 1)
+    p.n_cols = cnp.PyArray_DIM(out, last)
+    p.depth = cnp.PyArray_DIM(x1, last1)
+    set_types(p, a_type, b_type, c_type)
+    p.a = cnp.PyArray_DATA(x1)
+    p.a_row = cnp.PyArray_STRIDE(x1, last1 - 1) // element_bytes[a_type]
+    p.a_depth = cnp.PyArray_STRIDE(x1, last1) // element_bytes[a_type]
+    p.b = cnp.PyArray_DATA(x2)
+    p.b_depth = cnp.PyArray_STRIDE(x2, last2 - 1) // element_bytes[b_type]
+    p.b_col = cnp.PyArray_STRIDE(x2, last2) // element_bytes[b_type]
+    p.c = cnp.PyArray_DATA(out)
+    p.c_row = cnp.PyArray_STRIDE(out, last - 1) // element_bytes[c_type]
+    if p.n_cols == 1:
+        # The stride of an axis of length 1 says nothing; 1 opens the paths for unit strides.
+        p.b_col = 1
+
+
+cdef void transpose(Product* p) noexcept nogil:
+    """The operands of C^T = B^T A^T."""
+    p.n_rows, p.n_cols = p.n_cols, p.n_rows
+    p.a, p.b = p.b, p.a
+    p.a_type, p.b_type = p.b_type, p.a_type
+    p.a_row, p.b_col = p.b_col, p.a_row
+    p.a_depth, p.b_depth = p.b_depth, p.a_depth
+
+
+def matmul_plain(x1, x2, out):
+    """x1 @ x2 of C-ordered vectors or matrices of one real or boolean dtype; else None.
+
+    The common case, recognised before any general code runs. `out` is None or a C-ordered array
+    of that dtype and of the right shape that shares no memory with the others; else None too.
+    """
+    cdef cnp.ndarray a, b, c
+    cdef int kind, n_axes
+    cdef bint a_is_matrix, b_is_matrix
+    cdef Product p
+    cdef cnp.npy_intp shape[2]
+    if not (cnp.PyArray_CheckExact(x1) and cnp.PyArray_CheckExact(x2)):
+        return None
+    a = x1
+    b = x2
+    kind = cnp.PyArray_TYPE(a)
+    if kind != cnp.PyArray_TYPE(b) or not (
+            kind <= cnp.NPY_DOUBLE or kind == cnp.NPY_FLOAT16):
+        return None
+    if not (cnp.PyArray_ISCARRAY_RO(a) and cnp.PyArray_ISCARRAY_RO(b)):
+        return None
+    a_is_matrix = cnp.PyArray_NDIM(a) == 2
+    b_is_matrix = cnp.PyArray_NDIM(b) == 2
+    if not (a_is_matrix or cnp.PyArray_NDIM(a) == 1):
+        return None
+    if not (b_is_matrix or cnp.PyArray_NDIM(b) == 1):
+        return None
+    memset(&p, 0, sizeof(p))
+    p.depth = cnp.PyArray_DIM(b, 0)
+    if cnp.PyArray_DIM(a, a_is_matrix) != p.depth:
+        return None
+    p.n_rows = cnp.PyArray_DIM(a, 0) if a_is_matrix else 1
+    p.n_cols = cnp.PyArray_DIM(b, 1) if b_is_matrix else 1
+    n_axes = 0
+    if a_is_matrix:
+        shape[n_axes] = p.n_rows
+        n_axes += 1
+    if b_is_matrix:
+        shape[n_axes] = p.n_cols
+        n_axes += 1
+    if out is None:
+        c = cnp.PyArray_SimpleNew(n_axes, shape, kind)
+    else:
+        if not cnp.PyArray_CheckExact(out):
+            return None
+        c = out
+        if not (cnp.PyArray_TYPE(c) == kind and cnp.PyArray_ISCARRAY(c)
+                and cnp.PyArray_NDIM(c) == n_axes
+                and cnp.PyArray_CompareLists(cnp.PyArray_DIMS(c), shape, n_axes)
+                and not overlaps(c, a) and not overlaps(c, b)):
+            return None
+    p.a = cnp.PyArray_DATA(a)
+    p.a_row = p.depth
+    p.a_depth = 1
+    p.b = cnp.PyArray_DATA(b)
+    p.b_depth = p.c_row = p.n_cols
+    p.b_col = 1
+    p.c = cnp.PyArray_DATA(c)
+    p.itemsize = cnp.PyArray_ITEMSIZE(a)
+    if kind != cnp.NPY_FLOAT32 and kind != cnp.NPY_FLOAT64:
+        kind = element_type_of(a)
+        set_types(&p, kind, kind, kind)
+    multiply_or_raise(&p, <double>p.n_rows * p.n_cols * p.depth < 4096)
+    if n_axes == 0 and out is None:
+        return c[()]
+    return c
+
+
+cdef bint overlaps(cnp.ndarray x, cnp.ndarray y) noexcept:
+    """Whether two contiguous arrays share a byte."""
+    cdef const char* a = <const char*>cnp.PyArray_DATA(x)
+    cdef const char* b = <const char*>cnp.PyArray_DATA(y)
+    return a < b + cnp.PyArray_NBYTES(y) and b < a + cnp.PyArray_NBYTES(x)
+
+
+cdef struct Stack:
+    Product first
+    int n_axes
+    Py_ssize_t shape[64]
+    Py_ssize_t a_stride[64]         # bytes
+    Py_ssize_t b_stride[64]
+    Py_ssize_t c_stride[64]
+    int status
+
+
+cdef int multiply_items(Py_ssize_t begin, Py_ssize_t end, const Stack* stack) except -1 nogil:
+    """The products [begin, end) of a stack, counted in C order."""
+    cdef Product p = stack.first
+    cdef Py_ssize_t index[64]
+    cdef Py_ssize_t rest = begin
+    cdef int i, status
+    cdef bint small = is_small(&p)
+    for i in range(stack.n_axes - 1, -1, -1):
+        index[i] = rest % stack.shape[i]
+        rest //= stack.shape[i]
+        p.a = <const char*>p.a + index[i] * stack.a_stride[i]
+        p.b = <const char*>p.b + index[i] * stack.b_stride[i]
+        p.c = <char*>p.c + index[i] * stack.c_stride[i]
+    while True:
+        if not small:
+            status = multiply(&p)
+            if status:
+                return status
+        else:
+            multiply_small(&p)
+        begin += 1
+        if begin == end:
+            return 0
+        i = stack.n_axes - 1
+        while True:
+            p.a = <const char*>p.a + stack.a_stride[i]
+            p.b = <const char*>p.b + stack.b_stride[i]
+            p.c = <char*>p.c + stack.c_stride[i]
+            index[i] += 1
+            if index[i] < stack.shape[i]:
+                break
+            p.a = <const char*>p.a - index[i] * stack.a_stride[i]
+            p.b = <const char*>p.b - index[i] * stack.b_stride[i]
+            p.c = <char*>p.c - index[i] * stack.c_stride[i]
+            index[i] = 0
+            i -= 1
+
+
+cdef void multiply_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    if multiply_items(begin, end, <const Stack*>context):
+        (<Stack*>context).status = OUT_OF_MEMORY
+
+
+def matmul_stack(cnp.ndarray x1, cnp.ndarray x2, cnp.ndarray out):
+    """out = x1 @ x2 for stacks of matrices.
+
+    The dtypes are real, boolean or bfloat16; that of `out` is the one that the operands promote to,
+    or one that all of them can be cast to without a change of value. All three arrays have the same
+    number of axes, at least 2, and broadcast stacks have stride 0. Aligned, in the machine's byte
+    order, strides whole elements; out has a unit stride along one of its last two axes and shares
+    no memory with the others. The caller has checked all this.
+    """
+    cdef Stack stack
+    cdef Py_ssize_t n_products = 1, i
+    cdef double product_ns
+    describe(&stack.first, x1, x2, out)
+    if cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1) != cnp.PyArray_ITEMSIZE(out) and (
+            stack.first.n_cols > 1):
+        # C^T = B^T A^T has the unit stride along its columns.
+        x1, x2 = x2, x1
+        transpose(&stack.first)
+        stack.first.c_row = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1) // (
+            cnp.PyArray_ITEMSIZE(out))
+    stack.status = 0
+    stack.n_axes = cnp.PyArray_NDIM(out) - 2
+    for i in range(stack.n_axes):
+        stack.shape[i] = cnp.PyArray_DIM(out, i)
+        stack.a_stride[i] = cnp.PyArray_STRIDE(x1, i)
+        stack.b_stride[i] = cnp.PyArray_STRIDE(x2, i)
+        stack.c_stride[i] = cnp.PyArray_STRIDE(out, i)
+        n_products *= stack.shape[i]
+    if n_products == 0:
+        return
+    product_ns = 50.0 + (<double>stack.first.n_rows * stack.first.n_cols * stack.first.depth
+                         * stack.first.itemsize / 400.0)
+    with nogil:
+        # Large products are cut up one by one, which also looks for signals inside of them.
+        if n_products == 1 or product_ns > SHARED_PRODUCT_NS:
+            stack.status = multiply_items(0, n_products, &stack)
+        else:
+            parallel_for(n_products, 1, n_products * product_ns, multiply_body, &stack)
+    if stack.status:
+        raise MemoryError("no memory for a packed block of an operand")
+
+
+def gram_plain(cnp.ndarray x, cnp.ndarray out):
+    """out = x.T @ x for a float32 or float64 matrix; out is C-ordered and apart from x."""
+    cdef Product p
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
+    memset(&p, 0, sizeof(p))
+    p.itemsize = size
+    p.n_rows = p.n_cols = cnp.PyArray_DIM(x, 1)
+    p.depth = cnp.PyArray_DIM(x, 0)
+    p.a = p.b = cnp.PyArray_DATA(x)
+    p.a_row = p.b_col = cnp.PyArray_STRIDE(x, 1) // size
+    p.a_depth = p.b_depth = cnp.PyArray_STRIDE(x, 0) // size
+    p.c = cnp.PyArray_DATA(out)
+    p.c_row = p.n_cols
+    p.symmetric = True
+    multiply_or_raise(&p, False)

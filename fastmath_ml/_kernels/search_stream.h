@@ -1,0 +1,300 @@
+// One query against a database: each row is read once, where it lies, and nothing is packed.
+//
+// Memory is the limit here, so that shuffles and arithmetic must hide behind it. Two kernels:
+//
+//   stream_rows       float, double and half rows. A block of lanes x lanes elements is transposed in
+//                     registers, so that a lane is a row and its sum the same chain of multiply-adds
+//                     as in the register tile: one query gives the bits that many give. 32 rows
+//                     at a time (with AVX-512) have four independent chains, two of products and two
+//                     of squared norms, and the next rows are prefetched meanwhile.
+//   stream_integers   int8 rows. Sums of whole numbers are exact in any order: pairs are multiplied
+//                     and added as 16 bit numbers (pmaddwd), lanes along the row.
+//
+// Half precision is converted in registers: by vcvtph2ps with F16C, else by shifting exponent and
+// mantissa into place and scaling by 2^112.
+#ifndef FASTMATH_ML_SEARCH_STREAM_H
+#define FASTMATH_ML_SEARCH_STREAM_H
+
+#include "search_tile.h"
+#include "transpose.h"
+
+namespace fm {
+
+struct half {
+    uint16_t bits;
+};
+
+FM_INLINE float half_value(half h) {
+    const uint32_t sign = uint32_t(h.bits & 0x8000) << 16;
+    uint32_t rest = uint32_t(h.bits & 0x7fff) << 13;
+    if (rest >= 0x0f800000) rest += 0x70000000;  // infinity and NaN
+    float x = 0;
+    memcpy(&x, &rest, 4);
+    if (rest < 0x0f800000) x *= 0x1p112f;
+    memcpy(&rest, &x, 4);
+    rest |= sign;
+    memcpy(&x, &rest, 4);
+    return x;
+}
+
+// n elements, other lanes 0.
+FM_INLINE vec<float> load_as(float, const float *p, ptrdiff_t n) {
+    return n == vlanes(0.0f) ? vload(p) : vload_partial(p, n);
+}
+FM_INLINE vec<double> load_as(double, const double *p, ptrdiff_t n) {
+    return n == vlanes(0.0) ? vload(p) : vload_partial(p, n);
+}
+FM_INLINE vec<float> load_as(float, const half *p, ptrdiff_t n) {
+    const ptrdiff_t lanes = vlanes(0.0f);
+    half part[16] = {};
+    if (n < lanes) {
+        memcpy(part, p, size_t(n) * sizeof(half));
+        p = part;
+    }
+#if FM_X86 == 64
+    return vec<float>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p))));
+#elif FM_X86 == 32 && defined(__F16C__)
+    return vec<float>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))));
+#else
+    typedef uint32_t bits __attribute__((vector_size(FASTMATH_ML_VECTOR_BYTES)));
+    bits x;
+    for (int i = 0; i < FASTMATH_ML_VECTOR_BYTES / 4; i++) x[i] = p[i].bits;
+    const bits sign = (x & 0x8000) << 16;
+    bits rest = (x & 0x7fff) << 13;
+    const bits special = bits(rest >= 0x0f800000);
+    // 2^112 brings the exponent of a half to a float's; denormal halves come out normal.
+    typedef lane<float>::vector native;
+    const bits scaled = (bits)((native)rest * 0x1p112f);
+    rest = (special & (rest + 0x70000000)) | (~special & scaled);
+    return vec<float>((native)(rest | sign));
+#endif
+}
+
+FM_INLINE vec<double> load_as(double, const half *p, ptrdiff_t n) {
+    double part[FASTMATH_ML_VECTOR_BYTES / 8] = {};
+    for (ptrdiff_t i = 0; i < n; i++) part[i] = half_value(p[i]);
+    return vload(part);
+}
+
+// to[p * width + i] = y[i * stride + p]: a panel, for the rare rows that need care.
+template <class T>
+void unpack_half(const half *y, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t depth, T *to,
+                 ptrdiff_t width) {
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t p = 0; p < depth; p++) to[p * width + i] = half_value(y[i * stride + p]);
+}
+
+// What a stream of rows is compared with: one row of candidates.
+template <class T> struct query {
+    const T *x;               // scaled, contiguous
+    ptrdiff_t depth;
+    bool scaled, with_norms;  // the term: 1 / norm; the squared norm, else 0
+};
+
+// Products with the query and squared norms of `rows` <= 2 lanes contiguous rows, each in the order
+// of the register tile. `ahead`: elements from a row to what is to be prefetched with it.
+template <class T, class Source>
+FM_INLINE void stream_sums(const query<T> &q, const Source *y, ptrdiff_t stride, ptrdiff_t rows,
+                           ptrdiff_t ahead, vec<T> *sum, vec<T> *norm) {
+    constexpr ptrdiff_t lanes = FASTMATH_ML_VECTOR_BYTES / ptrdiff_t(sizeof(T));
+    sum[0] = sum[1] = norm[0] = norm[1] = vec<T>();
+    for (ptrdiff_t chain_at = 0; chain_at < q.depth; chain_at += chain_length(T{})) {
+        const ptrdiff_t end = std::min(chain_at + chain_length(T{}), q.depth);
+        vec<T> sum_part[2], norm_part[2];
+        for (ptrdiff_t p = chain_at; p < end; p += lanes) {
+            const ptrdiff_t steps = std::min(lanes, end - p);
+#pragma GCC unroll 2
+            for (int v = 0; v < 2; v++) {
+                vec<T> block[lanes];
+                const ptrdiff_t n = std::min(lanes, rows - v * lanes);
+                if (n == lanes && steps == lanes) {
+#pragma GCC unroll 16
+                    for (ptrdiff_t i = 0; i < lanes; i++) {
+                        const Source *row = y + (v * lanes + i) * stride + p;
+                        __builtin_prefetch(row + ahead);
+                        block[i] = load_as(T{}, row, lanes);
+                    }
+                } else {
+#pragma GCC unroll 16
+                    for (ptrdiff_t i = 0; i < lanes; i++)
+                        if (i < n)
+                            block[i] = load_as(T{}, y + (v * lanes + i) * stride + p, steps);
+                }
+                vtranspose(block);
+                const T *x = q.x + p;
+                if (steps == lanes) {
+#pragma GCC unroll 16
+                    for (ptrdiff_t k = 0; k < lanes; k++) {
+                        sum_part[v] = vmul_add(vset(x[k]), block[k], sum_part[v]);
+                        norm_part[v] = vmul_add(block[k], block[k], norm_part[v]);
+                    }
+                } else {
+#pragma GCC unroll 16
+                    for (ptrdiff_t k = 0; k < lanes; k++)
+                        if (k < steps) {
+                            sum_part[v] = vmul_add(vset(x[k]), block[k], sum_part[v]);
+                            norm_part[v] = vmul_add(block[k], block[k], norm_part[v]);
+                        }
+                }
+            }
+        }
+        for (int v = 0; v < 2; v++) {
+            sum[v] = chain_at ? sum_part[v] + sum[v] : sum_part[v];
+            norm[v] = norm[v] + norm_part[v];
+        }
+    }
+}
+
+template <class T> struct streamed {
+    vec<T> values[2];
+    bool unsafe;  // a norm lost bits, or is infinite: the rows are to be packed and scaled
+};
+
+template <class T, class Source>
+FM_INLINE streamed<T> stream_values(const query<T> &q, const Source *y, ptrdiff_t stride,
+                                    ptrdiff_t rows, ptrdiff_t ahead) {
+    const ptrdiff_t lanes = vlanes(T{});
+    vec<T> sum[2], norm[2];
+    streamed<T> result;
+    stream_sums(q, y, stride, rows, ahead, sum, norm);
+    const vec<T> least = vset(T(sizeof(T) == 4 ? 1e-20 : 1e-280));
+    const vec<T> most = vset(T(sizeof(T) == 4 ? 1e36 : 1e300));
+    result.unsafe = false;
+    for (int v = 0; v < 2; v++) {
+        if (rows <= v * lanes) continue;
+        if (q.scaled) {
+            const mask<T> used = mtail(T{}, std::min(lanes, rows - v * lanes));
+            const mask<T> safe = mand(vge(norm[v], least), vle(norm[v], most));
+            result.unsafe |= many(mand(used, mnot(safe)));
+            result.values[v] = sum[v] * (vset(T(1)) / vsqrt(norm[v]));
+        } else if (q.with_norms) {
+            result.unsafe |= many(veq(norm[v], vset(T(__builtin_inf()))));
+            result.values[v] = sum[v] + norm[v];
+        } else {
+            result.values[v] = sum[v] + vec<T>();
+        }
+    }
+    return result;
+}
+
+// Takes rows [0, n_rows) of y, first at index `first`. False for the first group of 2 lanes rows
+// that is unsafe; *done is where it starts.
+template <class T, class Source>
+bool stream_rows(const query<T> &q, const Source *y, ptrdiff_t stride, ptrdiff_t n_rows,
+                 int64_t first, const candidates<T> &found, ptrdiff_t *done) {
+    const ptrdiff_t lanes = vlanes(T{}), width = 2 * lanes;
+    for (ptrdiff_t row = *done; row < n_rows; row += width) {
+        const ptrdiff_t rows = std::min(width, n_rows - row);
+        const streamed<T> s = stream_values(q, y + row * stride, stride, rows, width * stride);
+        *done = row;
+        if (__builtin_expect(s.unsafe, 0)) return false;
+        const vec<T> bound = vset(found.bound[0]);
+        const uint64_t out = mbits(vge(s.values[0], bound)) | mbits(vge(s.values[1], bound))
+                                                                  << lanes;
+        const uint64_t bits = ((uint64_t(1) << rows) - 1) & ~out;
+        if (__builtin_expect(bits != 0, 0)) {
+            T values[2 * FASTMATH_ML_VECTOR_BYTES / sizeof(T)];
+            vstore(values, s.values[0]);
+            vstore(values + lanes, s.values[1]);
+            take(found, 0, values, bits, first + row);
+        }
+    }
+    *done = n_rows;
+    return true;
+}
+
+// ---- int8 and uint8 ----
+
+// sum x y and sum y y of n elements, exact: below 2^31 for n < 2^15.
+template <class I>
+FM_INLINE void integer_sums(const int16_t *x, const I *y, ptrdiff_t n, int32_t *dot,
+                            int32_t *norm) {
+    ptrdiff_t p = 0;
+    int32_t dots = 0, norms = 0;
+#if FM_X86 == 64 && defined(__AVX512BW__)
+    __m512i dot_lanes = _mm512_setzero_si512(), norm_lanes = dot_lanes;
+    for (; p < n; p += 32) {
+        const __mmask32 used = n - p < 32 ? (1u << (n - p)) - 1 : ~0u;
+        const __m256i bytes = used == ~0u ? _mm256_loadu_si256((const __m256i *)(y + p))
+                                          : _mm256_maskz_loadu_epi8(used, y + p);
+        const __m512i a = _mm512_maskz_loadu_epi16(used, x + p);
+        const __m512i b = I(-1) < 0 ? _mm512_cvtepi8_epi16(bytes) : _mm512_cvtepu8_epi16(bytes);
+        dot_lanes = _mm512_add_epi32(dot_lanes, _mm512_madd_epi16(a, b));
+        norm_lanes = _mm512_add_epi32(norm_lanes, _mm512_madd_epi16(b, b));
+    }
+    dots = _mm512_reduce_add_epi32(dot_lanes);
+    norms = _mm512_reduce_add_epi32(norm_lanes);
+#elif FM_X86 >= 16
+    __m128i dot_lanes = _mm_setzero_si128(), norm_lanes = dot_lanes;
+#if FM_X86 == 32
+    __m256i dot_wide = _mm256_setzero_si256(), norm_wide = dot_wide;
+    for (; p + 16 <= n; p += 16) {
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(y + p));
+        const __m256i a = _mm256_loadu_si256((const __m256i *)(x + p));
+        const __m256i b = I(-1) < 0 ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+        dot_wide = _mm256_add_epi32(dot_wide, _mm256_madd_epi16(a, b));
+        norm_wide = _mm256_add_epi32(norm_wide, _mm256_madd_epi16(b, b));
+    }
+    dot_lanes = _mm_add_epi32(_mm256_castsi256_si128(dot_wide),
+                              _mm256_extracti128_si256(dot_wide, 1));
+    norm_lanes = _mm_add_epi32(_mm256_castsi256_si128(norm_wide),
+                               _mm256_extracti128_si256(norm_wide, 1));
+#endif
+    for (; p + 8 <= n; p += 8) {
+        const __m128i bytes = _mm_loadl_epi64((const __m128i *)(y + p));
+        const __m128i a = _mm_loadu_si128((const __m128i *)(x + p));
+        const __m128i b = I(-1) < 0 ? _mm_cvtepi8_epi16(bytes) : _mm_cvtepu8_epi16(bytes);
+        dot_lanes = _mm_add_epi32(dot_lanes, _mm_madd_epi16(a, b));
+        norm_lanes = _mm_add_epi32(norm_lanes, _mm_madd_epi16(b, b));
+    }
+    int32_t parts[8];
+    memcpy(parts, &dot_lanes, 16);
+    memcpy(parts + 4, &norm_lanes, 16);
+    dots = parts[0] + parts[1] + parts[2] + parts[3];
+    norms = parts[4] + parts[5] + parts[6] + parts[7];
+#endif
+    for (; p < n; p++) {
+        dots += int32_t(x[p]) * y[p];
+        norms += int32_t(y[p]) * y[p];
+    }
+    *dot = dots;
+    *norm = norms;
+}
+
+// As stream_rows for integers: y.y - 2 x.y, -x.y / |y| or -x.y of the unscaled query, depth < 2^15.
+template <class T, class I>
+void stream_integers(const query<T> &q, const int16_t *x, const I *y, ptrdiff_t stride,
+                     ptrdiff_t n_rows, int64_t first, const candidates<T> &found) {
+    const ptrdiff_t lanes = vlanes(T{});
+    for (ptrdiff_t row = 0; row < n_rows; row += lanes) {
+        const ptrdiff_t rows = std::min(lanes, n_rows - row);
+        T dots[FASTMATH_ML_VECTOR_BYTES / sizeof(T)] = {};
+        T norms[FASTMATH_ML_VECTOR_BYTES / sizeof(T)] = {};
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            int32_t dot, norm;
+            const I *from = y + (row + i) * stride;
+            __builtin_prefetch(from + 16 * stride);
+            __builtin_prefetch(from + 16 * stride + 64);
+            integer_sums(x, from, q.depth, &dot, &norm);
+            dots[i] = T(dot);
+            norms[i] = T(norm);
+        }
+        const vec<T> dot = vload(dots), norm = vload(norms);
+        vec<T> value = -dot;
+        if (q.scaled)
+            value = vselect(veq(norm, vec<T>()), vec<T>(),
+                            value * (vset(T(1)) / vsqrt(norm)));
+        else if (q.with_norms)
+            value = norm - (dot + dot);
+        const uint64_t bits =
+            ((uint64_t(1) << rows) - 1) & ~mbits(vge(value, vset(found.bound[0])));
+        if (__builtin_expect(bits != 0, 0)) {
+            vstore(dots, value);
+            take(found, 0, dots, bits, first + row);
+        }
+    }
+}
+
+}  // namespace fm
+
+#endif

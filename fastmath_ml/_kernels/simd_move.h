@@ -1,0 +1,74 @@
+// Moving data in the SIMD vocabulary: between float and double, and past the caches.
+//
+//   vwiden_low, vwiden_high   the lower and the upper half of a vec<float> as vec<double>, exact
+//   vnarrow(low, high)        back again, rounded once
+//   vstream                   a store of a whole, aligned vector that does not read its cache line
+//                             first and does not keep it: for results larger than the caches
+//   vstream_end               orders the streamed stores before what other threads see next
+#ifndef FASTMATH_ML_SIMD_MOVE_H
+#define FASTMATH_ML_SIMD_MOVE_H
+
+namespace fm {
+
+#if FM_X86 == 64
+FM_INLINE vec<double> vwiden_low(vec<float> x) {
+    return vec<double>(_mm512_cvtps_pd(_mm512_castps512_ps256(x.v)));
+}
+FM_INLINE vec<double> vwiden_high(vec<float> x) {
+    return vec<double>(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1)));
+}
+FM_INLINE vec<float> vnarrow(vec<double> low, vec<double> high) {
+    return vec<float>(_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.v)),
+                                         _mm512_cvtpd_ps(high.v), 1));
+}
+#elif FM_X86 == 32
+FM_INLINE vec<double> vwiden_low(vec<float> x) {
+    return vec<double>(_mm256_cvtps_pd(_mm256_castps256_ps128(x.v)));
+}
+FM_INLINE vec<double> vwiden_high(vec<float> x) {
+    return vec<double>(_mm256_cvtps_pd(_mm256_extractf128_ps(x.v, 1)));
+}
+FM_INLINE vec<float> vnarrow(vec<double> low, vec<double> high) {
+    return vec<float>(_mm256_set_m128(_mm256_cvtpd_ps(high.v), _mm256_cvtpd_ps(low.v)));
+}
+#elif FM_X86 == 16
+FM_INLINE vec<double> vwiden_low(vec<float> x) { return vec<double>(_mm_cvtps_pd(x.v)); }
+FM_INLINE vec<double> vwiden_high(vec<float> x) {
+    return vec<double>(_mm_cvtps_pd(_mm_movehl_ps(x.v, x.v)));
+}
+FM_INLINE vec<float> vnarrow(vec<double> low, vec<double> high) {
+    return vec<float>(_mm_movelh_ps(_mm_cvtpd_ps(low.v), _mm_cvtpd_ps(high.v)));
+}
+#else
+FM_INLINE vec<double> vwiden_low(vec<float> x) {
+    vec<double> wide;
+    for (int i = 0; i < vlanes(0.0); i++) wide.v[i] = x.v[i];
+    return wide;
+}
+FM_INLINE vec<double> vwiden_high(vec<float> x) {
+    vec<double> wide;
+    for (int i = 0; i < vlanes(0.0); i++) wide.v[i] = x.v[i + vlanes(0.0)];
+    return wide;
+}
+FM_INLINE vec<float> vnarrow(vec<double> low, vec<double> high) {
+    vec<float> narrow;
+    for (int i = 0; i < vlanes(0.0); i++) {
+        narrow.v[i] = float(low.v[i]);
+        narrow.v[i + vlanes(0.0)] = float(high.v[i]);
+    }
+    return narrow;
+}
+#endif
+
+#if FM_X86
+FM_INLINE void vstream(float *p, vec<float> x) { FM_MM(stream, ps)(p, x.v); }
+FM_INLINE void vstream(double *p, vec<double> x) { FM_MM(stream, pd)(p, x.v); }
+FM_INLINE void vstream_end() { _mm_sfence(); }
+#else
+template <class T> FM_INLINE void vstream(T *p, vec<T> x) { vstore(p, x); }
+FM_INLINE void vstream_end() {}
+#endif
+
+}  // namespace fm
+
+#endif

@@ -1,0 +1,3 @@
+from typing import Any
+
+def softmax_plain(x: Any, axis: Any, out: Any, logarithm: bool = False) -> Any: ...

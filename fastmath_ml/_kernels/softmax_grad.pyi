@@ -1,0 +1,3 @@
+from typing import Any
+
+def softmax_grad_plain(y: Any, grad_y: Any, axis: Any, out: Any, logarithm: bool) -> Any: ...

@@ -1,0 +1,11 @@
+from typing import Any
+
+import numpy.typing as npt
+
+def csr_product(
+    data: npt.NDArray[Any],
+    indices: npt.NDArray[Any],
+    indptr: npt.NDArray[Any],
+    x: npt.NDArray[Any],
+    y: npt.NDArray[Any],
+) -> None: ...

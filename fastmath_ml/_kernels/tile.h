@@ -1,0 +1,179 @@
+// The register tile: a block of a matrix product that lives in vector registers.
+//
+// A tile is `rows` x `cols` elements of C = A B, rows <= tile_rows(T), cols <= tile_cols(T) (two
+// vectors). For every step along the depth one row of B is loaded as vectors and meets a broadcast
+// of each row's element of A: with r rows, r + 2 loads feed 2 r multiply-adds. Of the register file
+// 2 r vectors accumulate, so r is 14 with 32 registers and 6 with 16.
+//
+// Measured on one core with AVX-512, L2-resident panels, depth 384, share of the FMA peak: 14 x 2
+// 94 % (float32) and 91 % (float64), 12 x 2 92 and 90, 8 x 3 94 and 87, 6 x 4 93 and 85; with AVX2
+// 6 x 2 98 and 92, 4 x 3 98 and 91. The narrow tile wins ties: its edge wastes less.
+//
+// Every element of C is one chain of multiply-adds in the order of the depth, whatever the shape of
+// the tile that holds it: results do not depend on how a matrix is cut into tiles.
+//
+// There is one function per number of rows, so that an edge tile does no idle work; the last vector
+// of an edge tile is loaded and stored under a mask.
+#ifndef FASTMATH_ML_TILE_H
+#define FASTMATH_ML_TILE_H
+
+#include <utility>
+
+#include "integers.h"
+
+namespace fm {
+
+#if FASTMATH_ML_VECTOR_BYTES == 64 || defined(__aarch64__)
+constexpr int max_rows = 14;
+#else
+constexpr int max_rows = 6;
+#endif
+constexpr int max_vectors = 2;
+
+template <class T> FM_INLINE constexpr ptrdiff_t tile_rows(T) { return max_rows; }
+template <class T> FM_INLINE constexpr ptrdiff_t tile_cols(T) { return max_vectors * vlanes(T{}); }
+
+template <class T> struct operands {
+    ptrdiff_t depth;
+    const T *a;            // element (i, p) of A at a[i * a_row + p * a_depth]
+    ptrdiff_t a_row, a_depth;
+    const T *b;            // element (p, j) of B at b[p * b_depth + j]
+    ptrdiff_t b_depth;
+    const T *next;         // a full tile brings depth / 4 cache lines from here into L2 as it goes
+    ptrdiff_t row, col;    // where the tile stands in C, and what belongs to its rows and columns:
+    const void *context;   // for kernels that finish the elements while they are in registers
+};
+
+// What happens to the elements of a tile after its last step: nothing.
+struct keep {
+    static constexpr bool packed_only = false;
+    template <class T>
+    FM_INLINE vec<T> finish(vec<T> element, const operands<T> &, int, int) { return element; }
+};
+
+// The same, for kernels that pack every operand: half as many functions.
+struct keep_packed : keep {
+    static constexpr bool packed_only = true;
+};
+
+// Results that rounding may carry out of [-1, 1]; NaN stays.
+struct clip_to_unit {
+    static constexpr bool packed_only = true;
+    template <class T>
+    FM_INLINE vec<T> finish(vec<T> element, const operands<T> &, int, int) {
+        return vmin_fast(vset(T(1)), vmax_fast(vset(T(-1)), element));
+    }
+};
+
+template <class T, int rows, int vectors> struct tile {
+    vec<T> sum[rows][vectors];
+
+    // tail: the last vector of B has only `last` columns, and memory beyond them is not touched.
+    template <bool unit_rows, bool tail>
+    FM_ALWAYS_INLINE void multiply(const operands<T> &x, ptrdiff_t last, const T *c,
+                                   ptrdiff_t c_row) {
+        const T *a = x.a;
+        const T *b = x.b;
+        const ptrdiff_t a_row = unit_rows ? 1 : x.a_row;
+        const ptrdiff_t a_depth = x.a_depth, b_depth = x.b_depth;
+        auto step = [&]() __attribute__((always_inline)) {
+            vec<T> b_row[vectors];
+#pragma GCC unroll 2
+            for (int j = 0; j < vectors; j++)
+                b_row[j] = tail && j == vectors - 1 ? vload_partial(b + j * vlanes(T{}), last)
+                                                    : vload(b + j * vlanes(T{}));
+#pragma GCC unroll 14
+            for (int i = 0; i < rows; i++) {
+                const vec<T> a_element = vset(a[i * a_row]);
+#pragma GCC unroll 2
+                for (int j = 0; j < vectors; j++)
+                    sum[i][j] = vmul_add(a_element, b_row[j], sum[i][j]);
+            }
+            a += a_depth;
+            b += b_depth;
+        };
+        ptrdiff_t p = x.depth;
+        const char *next = reinterpret_cast<const char *>(x.next);
+        if (unit_rows && !tail && rows > max_rows / 2 && vectors == max_vectors)
+            for (int i = 0; p >= 4; p -= 4, next += 64) {
+                __builtin_prefetch(next, 0, 2);
+                if (i < rows) {
+                    __builtin_prefetch(c, 1);
+                    __builtin_prefetch(c + vlanes(T{}), 1);
+                    c += c_row;
+                    i++;
+                }
+                step();
+                step();
+                step();
+                step();
+            }
+        for (; p > 0; p--) step();
+    }
+
+    template <bool tail, class Finish>
+    FM_ALWAYS_INLINE void store(const operands<T> &x, T *c, ptrdiff_t c_row, ptrdiff_t last,
+                                bool accumulate) {
+#pragma GCC unroll 14
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+            for (int j = 0; j < vectors; j++) {
+                T *to = c + i * c_row + j * vlanes(T{});
+                if (tail && j == vectors - 1) {
+                    if (accumulate) sum[i][j] = sum[i][j] + vload_partial(to, last);
+                    vstore_partial(to, Finish::finish(sum[i][j], x, i, j), last);
+                } else {
+                    if (accumulate) sum[i][j] = sum[i][j] + vload(to);
+                    vstore(to, Finish::finish(sum[i][j], x, i, j));
+                }
+            }
+    }
+};
+
+template <class T>
+using tile_function = void (*)(const operands<T> &, T *c, ptrdiff_t c_row, ptrdiff_t last,
+                               bool accumulate);
+
+template <class T, class Finish, int rows, int vectors, bool unit_rows, bool tail>
+void product_tile(const operands<T> &x, T *c, ptrdiff_t c_row, ptrdiff_t last, bool accumulate) {
+    tile<T, rows, vectors> t;
+    t.template multiply<unit_rows, tail>(x, last, c, c_row);
+    t.template store<tail, Finish>(x, c, c_row, last, accumulate);
+}
+
+template <class T, class Finish, int vectors, bool unit_rows, bool tail, int... index>
+FM_INLINE tile_function<T> select_rows(ptrdiff_t rows, std::integer_sequence<int, index...>) {
+    static constexpr tile_function<T> table[] = {
+        product_tile<T, Finish, index + 1, vectors, unit_rows, tail>...};
+    return table[rows - 1];
+}
+template <class T, class Finish, int vectors, bool unit_rows>
+FM_INLINE tile_function<T> select_tail(ptrdiff_t rows, bool tail) {
+    const std::make_integer_sequence<int, max_rows> all;
+    return tail ? select_rows<T, Finish, vectors, unit_rows, true>(rows, all)
+                : select_rows<T, Finish, vectors, unit_rows, false>(rows, all);
+}
+template <class T, class Finish, int vectors>
+FM_INLINE tile_function<T> select_layout(ptrdiff_t rows, bool tail, bool unit_rows) {
+    if constexpr (!Finish::packed_only)
+        if (!unit_rows) return select_tail<T, Finish, vectors, false>(rows, tail);
+    return select_tail<T, Finish, vectors, true>(rows, tail);
+}
+
+// C tile (+)= A B, finished, for any rows <= tile_rows(T), cols <= tile_cols(T); C has unit column
+// stride. Where Finish is packed_only, a_row is 1.
+template <class T, class Finish>
+FM_INLINE void tile_product(ptrdiff_t rows, ptrdiff_t cols, const operands<T> &x, T *c,
+                            ptrdiff_t c_row, bool accumulate, Finish) {
+    const ptrdiff_t lanes = vlanes(T{});
+    const bool tail = cols % lanes != 0;
+    const ptrdiff_t last = tail ? cols % lanes : lanes;
+    const tile_function<T> function =
+        cols > lanes ? select_layout<T, Finish, 2>(rows, tail, x.a_row == 1)
+                     : select_layout<T, Finish, 1>(rows, tail, x.a_row == 1);
+    function(x, c, c_row, last, accumulate);
+}
+
+}  // namespace fm
+
+#endif

@@ -1,0 +1,21 @@
+"""The same names in plain NumPy, computed in float64: slow, readable, the oracle of the tests.
+
+Each function takes what its namesake takes, except `out=`, and returns float64.
+"""
+
+from . import decompositions, linalg, losses, optim, pairwise, special
+from .decompositions import *
+from .linalg import *
+from .losses import *
+from .optim import *
+from .pairwise import *
+from .special import *
+
+__all__ = [
+    *decompositions.__all__,
+    *linalg.__all__,
+    *losses.__all__,
+    *optim.__all__,
+    *pairwise.__all__,
+    *special.__all__,
+]
