@@ -1,0 +1,284 @@
+"""power_iteration and eigh_topk: against LAPACK, on hard spectra, and on every kind of input."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from helpers import LAYOUTS, assert_same_bits, eps, layout
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+import fastmath_ml as fm
+
+
+def symmetric(rng, values, dtype="float64"):
+    """A symmetric matrix with these eigenvalues."""
+    n = len(values)
+    q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    a = (q * np.asarray(values)) @ q.T
+    return ((a + a.T) / 2).astype(dtype)
+
+
+def wanted_values(values, k, which):
+    values = np.sort(np.asarray(values, np.float64))
+    if which == "LM":
+        return values[np.argsort(-abs(values), kind="stable")][:k]
+    if which == "BE":
+        return np.r_[values[: k // 2], values[len(values) - (k - k // 2) :]]
+    return values[:k] if which == "SA" else values[::-1][:k]
+
+
+def check_pairs(a, result, k, which="LM", values=None, tol=None):
+    """Values within the residual's reach, orthonormal vectors, true residuals, the sign rule."""
+    dense = np.asarray(a.toarray() if sp.issparse(a) else a, np.float64)
+    dtype = result.eigenvectors.dtype
+    exact = wanted_values(np.linalg.eigvalsh(dense) if values is None else values, k, which)
+    norm = max(np.abs(np.linalg.eigvalsh(dense)).max(), np.finfo(dtype).tiny)
+    v, w = result.eigenvectors.astype(np.float64), result.eigenvalues.astype(np.float64)
+    assert v.shape == (len(dense), k)
+    assert w.shape == result.residuals.shape == (k,)
+    # A residual of r bounds the distance to some eigenvalue by r.
+    limit = (eps(dtype) ** 0.5 if tol is None else tol) * norm
+    np.testing.assert_allclose(w, exact, rtol=0, atol=limit)
+    np.testing.assert_allclose(v.T @ v, np.eye(k), atol=50 * eps(dtype))
+    residuals = np.linalg.norm(dense @ v - v * w, axis=0)
+    np.testing.assert_allclose(result.residuals, residuals, atol=60 * eps(dtype) * norm, rtol=0.1)
+    assert (v[np.abs(v).argmax(axis=0), range(k)] > 0).all()
+    assert result.converged
+    assert (residuals <= limit * (1 + 1e-3)).all()
+
+
+SPECTRA = {
+    "decaying": lambda n: 1 / np.arange(1, n + 1.0),
+    "both signs": lambda n: (-1.0) ** np.arange(n) / np.arange(1, n + 1.0) ** 0.7,
+    "repeated": lambda n: np.r_[[5.0] * 4, [-4.0] * 3, np.linspace(-1, 1, n - 7)],
+    "clustered": lambda n: np.r_[
+        3 + 1e-7 * np.arange(5), -2.9 - 1e-6 * np.arange(4), np.zeros(n - 9)
+    ],
+    "rank 3": lambda n: np.r_[3.0, -2.0, 1.0, np.zeros(n - 3)],
+    "zero": np.zeros,
+    "identity": np.ones,
+}
+
+
+@pytest.mark.parametrize("which", ["LM", "LA", "SA", "BE"])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+@pytest.mark.parametrize("n", [30, 250])
+def test_eigh_topk(rng, dtype, spectrum, which, n):
+    values = SPECTRA[spectrum](n)
+    a = symmetric(rng, values, dtype)
+    if which in ("SA", "BE") and spectrum == "decaying" and n > 30:
+        pytest.skip("the small ones of 1/i are a cluster at 0 for a Krylov space")
+    for k in (1, 4):
+        check_pairs(a, fm.eigh_topk(a, k, which=which, rng=1), k, which)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 17, 130])
+def test_all_pairs_of_a_matrix(rng, n):
+    a = symmetric(rng, rng.standard_normal(n))
+    for which in ("LM", "BE"):
+        check_pairs(a, fm.eigh_topk(a, n, which=which, rng=0), n, which)
+
+
+def sparse_laplacian(n_side):
+    line = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n_side, n_side))
+    eye = sp.eye_array(n_side)
+    return (sp.kron(line, eye) + sp.kron(eye, line)).tocsr()
+
+
+@pytest.mark.parametrize("kind", [sp.csr_array, sp.csc_matrix, sp.coo_array, sp.bsr_matrix])
+def test_eigh_topk_of_sparse_matrices(kind, dtype):
+    a = kind(sparse_laplacian(14).astype(dtype))
+    check_pairs(a, fm.eigh_topk(a, 6, which="LA", rng=0), 6, "LA")
+    # The two smallest apart from the smallest are equal, as are many others.
+    check_pairs(a, fm.eigh_topk(a, 6, which="SA", rng=0), 6, "SA")
+
+
+def test_wide_indices_and_integers():
+    a = sparse_laplacian(12)
+    wide = a.copy()
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    expected = fm.eigh_topk(a, 2, rng=0)
+    for other in (wide, a.astype(np.int16)):
+        assert_same_bits(fm.eigh_topk(other, 2, rng=0).eigenvalues, expected.eigenvalues)
+    broken = a.copy()
+    broken.indices[3] = 10**6
+    with pytest.raises(ValueError, match="column indices outside"):
+        fm.eigh_topk(broken, 2)
+
+
+def test_operators_and_functions_give_the_same():
+    a = sparse_laplacian(12)
+    expected = fm.eigh_topk(a, 3, rng=0).eigenvalues
+    operators = [aslinearoperator(a), LinearOperator(a.shape, matvec=lambda v: a @ v)]
+    for operator in operators:
+        np.testing.assert_allclose(fm.eigh_topk(operator, 3, rng=0).eigenvalues, expected)
+    by_function = fm.eigh_topk(lambda v: a @ v, 3, n=a.shape[0], rng=0)
+    np.testing.assert_allclose(by_function.eigenvalues, expected)
+    found = fm.power_iteration(lambda v: a @ v, n=a.shape[0], rng=0, tol=1e-3)
+    assert found.eigenvalue == pytest.approx(expected[0], rel=1e-3)
+    assert found.converged
+
+
+def test_what_is_not_symmetric_shows_in_the_residuals(rng):
+    a = rng.standard_normal((300, 300))
+    result = fm.eigh_topk(a, 3, rng=0, max_iter=30)
+    assert not result.converged
+    v, w = result.eigenvectors, result.eigenvalues
+    np.testing.assert_allclose(result.residuals, np.linalg.norm(a @ v - v * w, axis=0))
+
+
+def test_too_few_products_are_reported(rng):
+    a = symmetric(rng, np.linspace(0, 1, 400))
+    result = fm.eigh_topk(a, 3, rng=0, max_iter=2)
+    assert not result.converged
+    assert result.n_iter <= 2
+    v, w = result.eigenvectors, result.eigenvalues
+    np.testing.assert_allclose(result.residuals, np.linalg.norm(a @ v - v * w, axis=0))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e300])
+def test_any_scale(rng, scale):
+    a = symmetric(rng, 2.0 ** -np.arange(150.0))
+    result = fm.eigh_topk(a * scale, 2, rng=0)
+    np.testing.assert_allclose(result.eigenvalues / scale, [1, 0.5], rtol=1e-7)
+    assert result.converged
+    found = fm.power_iteration(a * scale, rng=0)
+    assert found.eigenvalue / scale == pytest.approx(1.0)
+    triplets = fm.svd_topk(a * scale, 2, rng=0)
+    np.testing.assert_allclose(triplets.S / scale, [1, 0.5], rtol=1e-7)
+    assert triplets.converged
+
+
+# ---- power_iteration ----
+
+
+def test_power_iteration(rng, dtype):
+    a = symmetric(rng, np.r_[-3.0, np.linspace(-2, 2, 99)], dtype)
+    result = fm.power_iteration(a, rng=0)
+    v = result.eigenvector.astype(np.float64)
+    assert result.converged
+    assert result.eigenvector.dtype == dtype
+    assert isinstance(result.eigenvalue, float)
+    assert result.eigenvalue == pytest.approx(-3, rel=1e-5)
+    assert np.linalg.norm(v) == pytest.approx(1, rel=1e-5)
+    assert v[np.abs(v).argmax()] > 0
+    residual = np.linalg.norm(a.astype(np.float64) @ v - result.eigenvalue * v)
+    assert result.residual == pytest.approx(residual, abs=20 * eps(dtype) * 3)
+    assert result.residual <= eps(dtype) ** 0.5 * 3
+
+
+def test_a_shift_speeds_it_up_and_picks_the_other_end(rng):
+    a = symmetric(rng, np.r_[1.0, np.linspace(-0.7, 0.5, 98), -0.9])
+    plain = fm.power_iteration(a, rng=0)
+    shifted = fm.power_iteration(a, rng=0, shift=-0.2)
+    assert shifted.eigenvalue == pytest.approx(plain.eigenvalue)
+    assert shifted.n_iter < 0.5 * plain.n_iter
+    assert fm.power_iteration(a, rng=0, shift=2.0).eigenvalue == pytest.approx(-0.9)
+
+
+def test_pairs_of_the_same_magnitude_are_reported():
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    for a in (turn, np.diag([1.0, -1.0, 0.5])):
+        result = fm.power_iteration(a, rng=0, max_iter=50)
+        assert not result.converged
+        assert result.n_iter == 50
+        assert result.residual > 0.1
+
+
+def test_power_iteration_from_a_start_and_of_small_matrices():
+    one = fm.power_iteration([[4]], v0=[-2])
+    assert (one.eigenvalue, one.residual, one.converged) == (4.0, 0.0, True)
+    assert one.eigenvector.tolist() == [1.0]
+    zero = fm.power_iteration(np.zeros((3, 3)))
+    assert (zero.eigenvalue, zero.residual, zero.converged) == (0.0, 0.0, True)
+    pagerank = sp.csr_array(np.array([[0, 0, 1.0], [0.5, 0, 0], [0.5, 1.0, 0]]))
+    result = fm.power_iteration(0.85 * pagerank.toarray() + 0.05, v0=np.ones(3), tol=1e-12)
+    assert result.eigenvalue == pytest.approx(1)
+    shares = result.eigenvector / result.eigenvector.sum()
+    np.testing.assert_allclose(shares, [0.387790, 0.214811, 0.397400], atol=1e-6)
+
+
+# ---- any input ----
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts(rng, dtype, name):
+    a = symmetric(rng, 0.9 ** np.arange(120), dtype)
+    view = layout(a, name)
+    before = a.copy()
+    check_pairs(a, fm.eigh_topk(view, 2, rng=0), 2)
+    assert fm.power_iteration(view, rng=0).eigenvalue == pytest.approx(1, rel=1e-3)
+    assert np.array_equal(view, before)
+
+
+@pytest.mark.parametrize("kind", ["float16", "int8", "uint16", "int64", "bool"])
+def test_dtypes(kind):
+    a = np.eye(5).astype(kind)
+    dtype = "float32" if kind == "float16" else "float64"
+    assert fm.eigh_topk(a, 2).eigenvectors.dtype == dtype
+    assert fm.power_iteration(a).eigenvector.dtype == dtype
+    assert fm.eigh_topk(a, 2).eigenvalues.tolist() == [1, 1]
+
+
+def test_bits_do_not_depend_on_the_threads(rng, dtype):
+    a = symmetric(rng, 0.95 ** np.arange(400), dtype)
+    s = sp.random_array((3000, 3000), density=0.003, rng=rng, dtype=dtype)
+    s = (s + s.T).tocsr()
+    results = []
+    for n_threads in (1, 2, 3, 7):
+        with fm.num_threads(n_threads):
+            results.append([*fm.eigh_topk(a, 3, rng=0), *fm.eigh_topk(s, 3, rng=0, max_iter=12)])
+            results[-1] += [*fm.power_iteration(a, rng=0), *fm.power_iteration(s, rng=0)]
+    for other in results[1:]:
+        for x, y in zip(results[0], other, strict=True):
+            assert_same_bits(x, y)
+
+
+def test_seeds(rng):
+    a = symmetric(rng, 0.95 ** np.arange(200))
+    assert_same_bits(fm.eigh_topk(a, 2, rng=5)[1], fm.eigh_topk(a, 2, rng=5)[1])
+    generator = np.random.default_rng(5)
+    assert_same_bits(fm.eigh_topk(a, 2, rng=generator)[1], fm.eigh_topk(a, 2, rng=5)[1])
+    assert fm.eigh_topk(a, 2, rng=generator)[1].tobytes() != fm.eigh_topk(a, 2, rng=5)[1].tobytes()
+
+
+@pytest.mark.parametrize("function", [lambda a: fm.eigh_topk(a, 1), fm.power_iteration])
+def test_errors(function):
+    for bad in (np.nan, np.inf):
+        a = np.eye(150)
+        a[3, 70] = bad
+        for form in (a, sp.csr_array(a), aslinearoperator(a)):
+            with pytest.raises(ValueError, match="NaN or infinity"):
+                function(form)
+    for shape in ((3,), (2, 3), (2, 2, 2), (0, 0)):
+        with pytest.raises(ValueError, match="a has shape"):
+            function(np.zeros(shape))
+    with pytest.raises(TypeError, match="a has dtype complex128"):
+        function(np.eye(3) * 1j)
+    with pytest.raises(TypeError, match="masked array"):
+        function(np.ma.masked_array(np.eye(3), np.eye(3)))
+    with pytest.raises(TypeError, match="expected n="):
+        function(lambda v: v)
+
+
+def test_errors_of_options():
+    a = np.eye(3)
+    for k in (0, -1, 4):
+        with pytest.raises(ValueError, match="k is"):
+            fm.eigh_topk(a, k)
+    with pytest.raises(TypeError, match="k is"):
+        fm.eigh_topk(a, 1.5)
+    with pytest.raises(ValueError, match="which is 'XX'"):
+        fm.eigh_topk(a, 1, which="XX")
+    for tol in (-1.0, np.nan, "x"):
+        with pytest.raises(ValueError, match="tol is"):
+            fm.power_iteration(a, tol=tol)
+    with pytest.raises(ValueError, match="max_iter is 0"):
+        fm.power_iteration(a, max_iter=0)
+    with pytest.raises(ValueError, match="v0 has shape"):
+        fm.power_iteration(a, v0=np.ones(2))
+    with pytest.raises(ValueError, match="v0 is zero"):
+        fm.power_iteration(a, v0=np.zeros(3))
+    with pytest.raises(ValueError, match="shift is nan"):
+        fm.power_iteration(a, shift=np.nan)
+    with pytest.raises(ValueError, match=r"a\(v\) has shape"):
+        fm.power_iteration(lambda v: v[:2], n=3)

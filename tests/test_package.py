@@ -1,0 +1,258 @@
+"""The package as a whole: what importing it costs and changes, its names and their signatures."""
+
+import ast
+import importlib
+import importlib.metadata
+import importlib.resources
+import inspect
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastmath_ml as fm
+from fastmath_ml import _kernels
+
+EXAMPLES = sorted(Path(__file__).parents[1].glob("examples/*.py"))
+FOLDERS = {"": _kernels.__path__[-1]} | {
+    level: f"{_kernels.__path__[-1]}/{level}" for level in _kernels.built_levels()
+}
+COMPILED = {
+    where: {info.name for info in pkgutil.iter_modules([folder]) if not info.ispkg}
+    for where, folder in FOLDERS.items()
+}
+
+
+def in_fresh_python(code, **environment):
+    """Run code in a new interpreter, with these environment variables set; None removes one."""
+    environ = {**os.environ, **environment}
+    environ = {name: value for name, value in environ.items() if value is not None}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environ,
+    )
+
+
+def printed_by(code, **environment):
+    done = in_fresh_python(code, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# ---- importing ----
+
+
+def test_import_brings_nothing_but_numpy():
+    added = printed_by(
+        "import sys, numpy; before = set(sys.modules); import fastmath_ml;"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    ).split()
+    assert "fastmath_ml" in added
+    foreign = {name for name in added if name not in sys.stdlib_module_names}
+    # Cython's modules share their function type under a name of this form.
+    foreign = {name for name in foreign if not re.match(r"_?cython_", name)}
+    # An editable installation puts a finder of its own in front.
+    foreign = {name for name in foreign if not name.startswith("__editable__")}
+    assert foreign <= {"fastmath_ml", "numpy"}
+    assert not {"importlib.metadata", "ctypes", "multiprocessing", "concurrent"} & set(added)
+
+
+def test_calls_import_nothing_heavy():
+    heavy = printed_by(
+        "import sys, numpy as np, fastmath_ml as fm; x = np.ones((3, 3), np.float32);"
+        "fm.matmul(x, x); fm.softmax(x); fm.cosine_similarity(x);"
+        "print(*{'numba', 'scipy', 'sklearn', 'torch'} & set(sys.modules))"
+    )
+    assert heavy == ""
+
+
+def test_denormals_survive():
+    """A library linked with -ffast-math makes the whole process flush them to zero."""
+    kept = printed_by(
+        "import numpy as np, fastmath_ml as fm; x = np.ones((300, 300));"
+        "fm.matmul(x, x); fm.softmax(x); fm.cosine_similarity(x);"
+        "print((np.array([5e-324]) * 1.0)[0] == 5e-324,"
+        " (np.array([1e-45], np.float32) * np.float32(1))[0] > 0)"
+    )
+    assert kept == "True True"
+
+
+def test_an_unknown_level_is_refused_with_the_levels_that_exist():
+    done = in_fresh_python("import fastmath_ml", FASTMATH_ML_CPU="v9")
+    assert done.returncode != 0
+    message = done.stderr.strip().splitlines()[-1]
+    assert message.startswith("ImportError: FASTMATH_ML_CPU='v9': expected one of base")
+
+
+@pytest.mark.parametrize("level", _kernels.built_levels())
+def test_each_level_can_be_chosen(level):
+    code = "import fastmath_ml as fm; from fastmath_ml._kernels import gemm, softmax;"
+    code += "print(fm.cpu_level(), gemm.__file__.count(level), softmax.__file__.count(level))"
+    folder = f"/_kernels/{level}/"
+    assert printed_by(f"level = {folder!r};" + code, FASTMATH_ML_CPU=level) == f"{level} 1 1"
+
+
+def test_the_best_level_is_the_default():
+    code = "import fastmath_ml; print(fastmath_ml.cpu_level())"
+    assert printed_by(code, FASTMATH_ML_CPU=None) == _kernels.built_levels()[-1]
+    assert printed_by(code, FASTMATH_ML_CPU="") == _kernels.built_levels()[-1]
+
+
+# ---- names ----
+
+
+def test_all_names_resolve():
+    for name in fm.__all__:
+        assert getattr(fm, name) is not None
+    assert set(fm.__all__) <= set(dir(fm))
+    assert len(fm.__all__) == len(set(fm.__all__))
+    namespace = {}
+    exec("from fastmath_ml import *", namespace)
+    assert set(fm.__all__) <= set(namespace)
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'sofmax'"):
+        _ = fm.sofmax
+
+
+@pytest.mark.parametrize("name", ["linalg", "pairwise", "special", "optim", "losses", "reference"])
+def test_modules_list_what_they_define(name):
+    module = getattr(fm, name)
+    for public in module.__all__:
+        where = getattr(module, public).__module__
+        # A package (the references) has a file for each family, optim has private ones.
+        private = where.startswith("fastmath_ml._")
+        assert private or module.__name__ in (where, where.rpartition(".")[0])
+        if hasattr(fm, public) and name != "reference":
+            assert getattr(fm, public) is getattr(module, public)
+        assert getattr(module, public).__doc__
+
+
+# Formulas of one line, and what is judged by where it ends.
+WITHOUT_REFERENCE = {
+    *("cosine_schedule", "step_schedule", "warmup_schedule"),
+    *("fit_linear", "fit_logistic", "fit_softmax", "FitResult"),
+    *("gradient_descent", "DescentResult"),
+}
+
+
+def test_reference_has_every_numeric_function():
+    modules = (fm.linalg, fm.pairwise, fm.special, fm.optim, fm.losses)
+    numeric = {name for m in modules for name in m.__all__}
+    assert set(fm.reference.__all__) == numeric - WITHOUT_REFERENCE
+
+
+# ---- signatures ----
+
+
+def names_kinds_defaults(function):
+    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+def own_signature(function, peer):
+    """Ours and the peer's; our own `out` is keyword-only and comes last."""
+    ours = names_kinds_defaults(function)
+    theirs = names_kinds_defaults(peer)
+    if "out" not in [name for name, _, _ in theirs]:
+        assert ours.pop() == ("out", inspect.Parameter.KEYWORD_ONLY, None)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("name", ["matmul", "matvec", "vecdot", "vecmat"])
+def test_products_have_numpys_signatures(name):
+    peer = getattr(np, name)
+    try:
+        inspect.signature(peer)
+    except ValueError:
+        pytest.skip("this NumPy does not tell the signatures of its ufuncs")
+    ours, theirs = own_signature(getattr(fm, name), peer)
+    assert ours == theirs
+
+
+def test_softmax_has_scipys_signature():
+    scipy_special = pytest.importorskip("scipy.special")
+    ours, theirs = own_signature(fm.softmax, scipy_special.softmax)
+    assert ours == theirs
+
+
+def test_cosine_similarity_has_scikit_learns_signature():
+    pairwise = pytest.importorskip("sklearn.metrics.pairwise")
+    ours, theirs = own_signature(fm.cosine_similarity, pairwise.cosine_similarity)
+    assert ours == theirs
+
+
+# ---- what is installed ----
+
+
+def test_version():
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", fm.__version__)
+    assert importlib.metadata.version("fastmath_ml") == fm.__version__
+    assert fm.show_config()["version"] == fm.__version__
+
+
+def test_types_are_announced():
+    assert importlib.resources.files("fastmath_ml").joinpath("py.typed").is_file()
+
+
+def test_every_level_has_the_same_modules():
+    levels = {frozenset(COMPILED[level]) for level in _kernels.built_levels()}
+    assert len(levels) == 1
+    assert {"gemm", "softmax", "pairwise"} <= COMPILED[_kernels.LEVEL]
+    assert COMPILED[""] >= {"cpu", "pool"}
+    assert not COMPILED[""] & COMPILED[_kernels.LEVEL]
+
+
+@pytest.mark.parametrize("name", sorted(COMPILED[""] | COMPILED[_kernels.LEVEL]))
+def test_stubs_say_what_the_compiled_modules_have(name):
+    """Each public function is in the stub and the other way round, with the same parameters."""
+    module = importlib.import_module(f"fastmath_ml._kernels.{name}")
+    stub = importlib.resources.files("fastmath_ml").joinpath("_kernels", f"{name}.pyi")
+    declared = {
+        node.name: [arg.arg for arg in (*node.args.args, *node.args.kwonlyargs)]
+        for node in ast.parse(stub.read_text() if stub.is_file() else "").body
+        if isinstance(node, ast.FunctionDef)
+    }
+    defined = {
+        attribute: list(inspect.signature(value).parameters)
+        for attribute, value in vars(module).items()
+        if type(value).__name__ == "cython_function_or_method" and not attribute.startswith("_")
+    }
+    assert declared == defined
+
+
+def test_show_config_has_what_a_bug_report_needs():
+    config = fm.show_config()
+    assert config["cpu_level"] == fm.cpu_level()
+    assert config["cpu_level"] in config["cpu_levels_available"]
+    assert config["threads"] == fm.get_num_threads()
+    assert config["threads_because"]
+    assert config["compiler"] != "unknown"
+    assert "-ffast-math" not in config["flags"]
+    with fm.num_threads(1):
+        assert fm.show_config()["threads"] == 1
+
+
+def test_show_config_tells_svml_once_numba_is_there():
+    pytest.importorskip("numba")
+    assert "SVML" in fm.show_config()["numba"]
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.name)
+def test_examples_run(script, tmp_path):
+    pytest.importorskip("sklearn")
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    accuracy = float(re.search(r"accuracy +(0\.\d+)", done.stdout)[1])
+    assert accuracy > 0.97

@@ -1,0 +1,166 @@
+"""vecdot, matvec, vecmat and gram against the reference, in every layout and by any threads."""
+
+import numpy as np
+import pytest
+
+import fastmath_ml as fm
+from fastmath_ml import reference
+
+DTYPES = [np.float32, np.float64]
+# Around the vector widths, the blocks along the depth and the segments of a long depth.
+DEPTHS = [1, 2, 7, 16, 33, 255, 257, 2047, 2049, 70_001]
+OUTPUTS = [1, 3, 5, 64, 65, 300]
+
+
+def layouts(x):
+    """The same numbers C- and Fortran-ordered, reversed and with gaps."""
+    yield x
+    yield np.asfortranarray(x)
+    yield x[..., ::-1].copy()[..., ::-1]
+    gaps = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+    gaps[..., ::2] = x
+    yield gaps[..., ::2]
+
+
+def assert_products_close(actual, expected, magnitude, depth):
+    """|error| <= (depth + 2) eps |A||B|: what rounding each of the products and sums can do."""
+    assert actual.dtype in DTYPES
+    error = np.abs(actual.astype(np.float64) - expected)
+    assert error.shape == np.shape(magnitude)
+    assert np.all(error <= (depth + 2) * np.finfo(actual.dtype).eps * magnitude)
+
+
+def test_the_assertion_sees_an_error():
+    exact = np.array([3.0])
+    with pytest.raises(AssertionError):
+        assert_products_close(np.array([3.001]), exact, exact, 5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_vecdot(rng, dtype, depth):
+    a = rng.standard_normal((3, depth)).astype(dtype)
+    b = rng.standard_normal((3, depth)).astype(dtype)
+    expected, magnitude = reference.vecdot(a, b), reference.vecdot(abs(a), abs(b))
+    for x in layouts(a):
+        for y in layouts(b):
+            assert_products_close(fm.vecdot(x, y), expected, magnitude, depth)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("n_out", OUTPUTS)
+def test_matvec_and_vecmat(rng, dtype, depth, n_out):
+    matrix = rng.standard_normal((n_out, min(depth, 3000))).astype(dtype)
+    depth = matrix.shape[1]
+    vector = rng.standard_normal(depth).astype(dtype)
+    expected = reference.matvec(matrix, vector)
+    magnitude = reference.matvec(abs(matrix), abs(vector))
+    for x in layouts(matrix):
+        for y in layouts(vector):
+            assert_products_close(fm.matvec(x, y), expected, magnitude, depth)
+            assert_products_close(fm.matmul(x, y), expected, magnitude, depth)
+            assert_products_close(fm.vecmat(y, x.T), expected, magnitude, depth)
+            assert_products_close(fm.matmul(y, x.T), expected, magnitude, depth)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_out", [1, 64])
+def test_a_long_depth_is_shared_by_the_threads(rng, dtype, n_out):
+    depth = 70_001
+    matrix = rng.standard_normal((n_out, depth)).astype(dtype)
+    vector = rng.standard_normal(depth).astype(dtype)
+    expected = reference.matvec(matrix, vector)
+    magnitude = reference.matvec(abs(matrix), abs(vector))
+    for x in (matrix, np.asfortranarray(matrix)):
+        results = []
+        for n_threads in (1, 2, 3, 7):
+            with fm.num_threads(n_threads):
+                results.append(fm.matvec(x, vector))
+        assert_products_close(results[0], expected, magnitude, depth)
+        assert all(np.array_equal(results[0], other) for other in results)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (33, 40), (300, 70), (70, 300), (7000, 65)])
+def test_gram(rng, dtype, shape):
+    x = rng.standard_normal(shape).astype(dtype)
+    expected, magnitude = reference.gram(x), reference.gram(abs(x))
+    for rows in layouts(x):
+        results = []
+        for n_threads in (1, 2, 7):
+            with fm.num_threads(n_threads):
+                results.append(fm.gram(rows))
+        assert_products_close(results[0], expected, magnitude, shape[0])
+        assert np.array_equal(results[0], results[0].T)
+        assert all(np.array_equal(results[0], other) for other in results)
+
+
+def test_gram_takes_what_numpy_takes_and_refuses_the_rest():
+    x = np.arange(6).reshape(3, 2)
+    assert np.array_equal(fm.gram(x.tolist()), x.T @ x)
+    assert fm.gram(x.astype(np.float16)).dtype == np.float32
+    out = np.full((2, 2), np.nan)
+    assert fm.gram(x, out=out) is out
+    assert np.array_equal(out, x.T @ x)
+    with pytest.raises(ValueError, match=r"x is a 1D array of shape \(3,\); expected a 2D array"):
+        fm.gram(x[:, 0])
+    with pytest.raises(ValueError, match=r"out has shape \(2, 3\); expected \(2, 2\)"):
+        fm.gram(x, out=np.zeros((2, 3)))
+    with pytest.raises(TypeError, match="x has dtype complex128"):
+        fm.gram(x * 1j)
+    with pytest.raises(TypeError, match="x is a masked array"):
+        fm.gram(np.ma.masked_array(x))
+
+
+@pytest.mark.parametrize("name", ["vecdot", "matvec", "vecmat"])
+def test_semantics_are_numpys(rng, name):
+    core = {"vecdot": ((4,), (4,)), "matvec": ((3, 4), (4,)), "vecmat": ((4,), (4, 5))}[name]
+    ours, numpys = getattr(fm, name), getattr(np, name)
+    for stacks in [((), ()), ((2,), ()), ((), (2,)), ((3, 1), (2,)), ((0,), (1,))]:
+        a, b = (rng.standard_normal(stack + tail) for stack, tail in zip(stacks, core, strict=True))
+        expected = numpys(a, b)
+        result = ours(a, b)
+        assert type(result) is type(expected)
+        assert result.shape == expected.shape
+        np.testing.assert_allclose(result, expected, rtol=1e-13, atol=1e-13)
+        if expected.ndim:
+            out = np.empty(expected.shape[::-1]).T
+            assert ours(a, b, out=out) is out
+            np.testing.assert_allclose(out, expected, rtol=1e-13, atol=1e-13)
+    a, b = rng.standard_normal(core[0]), rng.standard_normal(core[1])
+    # Complex numbers are NumPy's own.
+    assert ours(a.astype(int), b.astype(int)).dtype == int
+    np.testing.assert_array_equal(ours(a * 1j, b), numpys(a * 1j, b))
+    narrow = [x.astype(np.float32) for x in (a, b)]
+    np.testing.assert_array_equal(ours(a, b, dtype=np.float32), ours(*narrow))
+    with pytest.raises(ValueError, match=f"{name}: x1 has shape .* expected the last axis of x1"):
+        ours(a[..., :3], b)
+    with pytest.raises(ValueError, match=f"{name}: x1 has 0 axes"):
+        ours(1.0, b)
+    with pytest.raises(TypeError, match="masked"):
+        ours(np.ma.masked_array(a), b)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(64, 50, 160), (300, 900, 1024), (33, 4000, 640)])
+def test_the_place_of_out_in_memory_does_not_matter(rng, dtype, shape):
+    """Panels of columns begin at cache lines of the result, wherever those are."""
+    n_rows, depth, n_cols = shape
+    a = rng.standard_normal((n_rows, depth)).astype(dtype)
+    b = rng.standard_normal((depth, n_cols)).astype(dtype)
+    itemsize = np.dtype(dtype).itemsize
+    memory = np.empty(n_rows * n_cols + 128 // itemsize, dtype)
+    to_line = -memory.ctypes.data % 64 // itemsize
+    results = []
+    for offset in range(0, 64 // itemsize, 3):
+        memory[:] = np.nan
+        out = memory[to_line + offset :][: n_rows * n_cols].reshape(n_rows, n_cols)
+        for right in (b, np.asfortranarray(b)):
+            fm.matmul(a, right, out=out)
+            results.append(out.copy())
+        assert np.isnan(memory[: to_line + offset]).all()
+        assert np.isnan(memory[to_line + offset + n_rows * n_cols :]).all()
+    magnitude = reference.matmul(abs(a), abs(b))
+    assert_products_close(results[0], reference.matmul(a, b), magnitude, depth)
+    assert all(np.array_equal(results[0], other) for other in results)
