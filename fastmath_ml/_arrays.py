@@ -48,6 +48,11 @@ def ready(x: npt.NDArray[Any], dtype: np.dtype[Any]) -> FloatArray:
     return x.astype(dtype)
 
 
+def contiguous(x: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """x as kernels without strides take it: as `ready`, and in C order; 0-d becomes (1,)."""
+    return np.ascontiguousarray(ready(x, np.dtype(dtype)))
+
+
 def as_result(x: FloatArray, dtype: np.dtype[Any], out: npt.NDArray[Any] | None) -> Any:
     """The computed x as the caller asked for it: in `out`, or as a new array of `dtype`."""
     if out is None:

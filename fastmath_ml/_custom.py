@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, computing_dtype, ready
+from ._arrays import as_array, as_result, check_out, computing_dtype, contiguous, ready
 from ._kernels.pool import run_cfunc
 
 Array = npt.NDArray[Any]
@@ -50,8 +50,8 @@ def custom_distances(
     x = as_array(X, "X")
     y = x if Y is None else as_array(Y, "Y")
     dtype = np.result_type(_row_dtype(x.dtype, "X"), _row_dtype(y.dtype, "Y"))
-    x_rows = np.ascontiguousarray(ready(x, dtype))
-    y_rows = x_rows if y is x else np.ascontiguousarray(ready(y, dtype))
+    x_rows = contiguous(x, dtype)
+    y_rows = x_rows if y is x else contiguous(y, dtype)
     shape: tuple[int, ...] = (len(x), len(y))
     if condensed:
         shape = (len(x) * (len(x) - 1) // 2,)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array
+from ._arrays import as_array, contiguous
 from ._linear_models import LinearLoss, feature_matrix, row_weights
 from ._optimizer import Optimizer, check_at_least
 
@@ -238,7 +238,7 @@ def fit(
         raise ValueError(f"y has shape {y.shape}; expected ({n_rows},), a target for each row of X")
     dtype = matrix.dtype
     n_classes = len(classes) if kind == "softmax" and classes is not None else 1
-    target = np.ascontiguousarray(y, dtype)[None]
+    target = contiguous(y, dtype)[None]
     loss = LinearLoss(kind, matrix, target, row_weights(sample_weight, n_rows, dtype), n_classes)
     problem = _Problem(loss, n_classes, l1, l2, fit_intercept)
     coef, bias = np.zeros(problem.shape, dtype), np.zeros(n_classes, dtype)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, computing_dtype, ready, receives
+from ._arrays import as_array, as_result, check_out, computing_dtype, contiguous, ready, receives
 from ._kernels.linear import linear_rows
 
 __all__ = ["linear"]
@@ -105,7 +105,7 @@ def linear(
         linear_rows(
             ready(x, x.dtype.newbyteorder("=")),
             ready(weights, weights.dtype.newbyteorder("=")),
-            None if shift is None else np.ascontiguousarray(shift, computed).reshape(n_out),
+            None if shift is None else contiguous(shift, computed).reshape(n_out),
             _ACTIVATIONS[activation],
             result.reshape(n_rows, n_out),
         )

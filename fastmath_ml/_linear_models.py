@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, computing_dtype, ready
+from ._arrays import as_array, computing_dtype, contiguous, ready
 from ._kernels.linear_models import KINDS, loss_sums, residuals
 from .linalg import matmul
 
@@ -68,7 +68,7 @@ class LinearLoss:
         return losses * scale, grad * scale, bias_grad * scale
 
     def _sparse(self, coef: Array, bias: Array | None) -> tuple[Array, Array, Array]:
-        z = np.ascontiguousarray((self.X @ coef.T).T, self.dtype)
+        z = contiguous((self.X @ coef.T).T, self.dtype)
         losses, bias_grad = residuals(
             self.kind, z, bias, self.y, self.sample_weight, self.n_classes
         )
@@ -130,7 +130,7 @@ def row_weights(sample_weight: Any, n_rows: int, dtype: np.dtype[Any]) -> Array 
     computing_dtype(weight.dtype, "sample_weight")
     if not weight.sum(dtype=np.float64) != 0:
         raise ValueError("sample_weight sums to 0; expected weights of which some are positive")
-    return np.ascontiguousarray(weight, dtype)
+    return contiguous(weight, dtype)
 
 
 def _targets(y: Any, n_rows: int, n_models: int | None, kind: str, n_classes: int) -> Array:
@@ -181,7 +181,7 @@ def _loss_with_grad(
         matrix = feature_matrix(matrix, dtype)
     n_classes = weights.shape[-2] if n_own == 2 else 1
     models = None if weights.ndim == n_own else weights.shape[0]
-    targets = np.ascontiguousarray(_targets(y, n_rows, models, kind, n_classes), dtype)
+    targets = contiguous(_targets(y, n_rows, models, kind, n_classes), dtype)
     bias = None
     if intercept is not None:
         bias = as_array(intercept, "intercept")
@@ -191,11 +191,11 @@ def _loss_with_grad(
                 f"{weights.shape}"
             )
         computing_dtype(bias.dtype, "intercept")
-        bias = np.ascontiguousarray(bias, dtype).ravel()
+        bias = contiguous(bias, dtype).ravel()
     penalty = np.asarray(l2, np.float64)
     if penalty.shape not in ((), (models,)) or not (penalty >= 0).all():
         raise ValueError(f"l2 is {l2!r}; expected a number >= 0, or one for each model")
-    weights = np.ascontiguousarray(weights, dtype)
+    weights = contiguous(weights, dtype)
     loss_of = LinearLoss(
         kind, matrix, targets, row_weights(sample_weight, n_rows, dtype), n_classes
     )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import computing_dtype
+from ._arrays import computing_dtype, contiguous
 from ._kernels.bits import boolean_distances, count_ones
 from ._kernels.elementwise import metric_distances
 from ._kernels.euclidean import euclidean_products
@@ -361,7 +361,7 @@ def _elementwise(name: str, x: Array, y: Array, weights: Array | None, p: float)
         weights = np.ones(x.shape[1], x.dtype)
     elif name == "hamming":
         total = float(weights.sum())
-    weights = np.ascontiguousarray(weights, x.dtype)
+    weights = contiguous(weights, x.dtype)
 
     def fill(x: Rows, y: Rows, out: Array) -> None:
         metric_distances(x[0], y[0], weights, kind, p, total, squared, out)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, ready
+from ._arrays import as_array, contiguous
 from ._kernels.small import LARGEST
 
 Array = npt.NDArray[Any]
@@ -43,7 +43,7 @@ def small_arrays(*operands: tuple[Any, str]) -> list[Array] | None:
         arrays.append(array)
     single = all(array.dtype.char == "f" for array in arrays)
     dtype = np.dtype(np.float32 if single else np.float64)
-    return [np.ascontiguousarray(ready(array, dtype)) for array in arrays]
+    return [contiguous(array, dtype) for array in arrays]
 
 
 def is_small(x: Array) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import as_array, computing_dtype
+from .._arrays import as_array, computing_dtype, contiguous
 from .._kernels.cross_entropy import check_targets, cross_entropy_plain, cross_entropy_sum
 from .._kernels.losses import nll_sum
 from . import _gate as gate
@@ -206,14 +206,14 @@ def _cross_entropy(
         numbers = gate.as_class_numbers(targets)
     else:
         dtype = gate.common_dtype((x, "input"), (targets, "target"))
-        probability = gate.contiguous(targets, dtype)
+        probability = contiguous(targets, dtype)
     weights = gate.class_weights(weight, n_classes, dtype)
     divisor = float(math.prod(lines))
     if numbers is not None:
         divisor, first_bad = check_targets(numbers, n_classes, ignored, weights)
         gate.refuse_target(targets, first_bad, n_classes, ignored)
     hard_weight, base = gate.coefficients(weights, smoothing, n_classes, dtype)
-    work = gate.contiguous(x, dtype)
+    work = contiguous(x, dtype)
     losses = np.empty(lines, dtype) if reduction == "none" else None
     grad = gate.Gradient(grad_out, x, work, targets, weights) if with_grad else None
     total = cross_entropy_sum(
@@ -356,7 +356,7 @@ def _nll_loss(
     weights = gate.class_weights(weight, n_classes, dtype)
     divisor, first_bad = check_targets(numbers, n_classes, ignored, weights)
     gate.refuse_target(targets, first_bad, n_classes, ignored)
-    work = gate.contiguous(x, dtype)
+    work = contiguous(x, dtype)
     losses = np.empty(lines, dtype) if reduction == "none" else None
     grad = gate.Gradient(grad_out, x, work, targets, weights) if with_grad else None
     scale = gate.scale_of(divisor, reduction)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import FloatArray, as_array, computing_dtype
+from .._arrays import FloatArray, as_array, computing_dtype, contiguous
 from .._kernels.losses import KINDS, are_signs, elementwise_plain, elementwise_sum
 from . import _gate as gate
 
@@ -517,7 +517,7 @@ def _hinge(scores: Any, target: Any, reduction: Any, with_grad: bool, grad_out: 
     x, t = _pair(scores, target, "scores")
     dtype = computing_dtype(x.dtype, "scores")
     computing_dtype(t.dtype, "target")
-    signs = gate.contiguous(t, dtype)
+    signs = contiguous(t, dtype)
     if not are_signs(signs):
         position = np.argwhere(np.abs(signs) != 1)[0]
         where = f"[{', '.join(map(str, position))}]" if len(position) else ""
@@ -537,14 +537,14 @@ def _like(weight: Any, name: str, x: gate.Array, dtype: np.dtype[Any]) -> FloatA
     computing_dtype(weights.dtype, name)
     if weights.shape != x.shape:
         raise ValueError(f"{name} has shape {weights.shape}; expected that of input, {x.shape}")
-    return gate.contiguous(weights, dtype)
+    return contiguous(weights, dtype)
 
 
 def _spread(weight: Any, name: str, x: gate.Array, dtype: np.dtype[Any]) -> FloatArray:
     weights = as_array(weight, name)
     computing_dtype(weights.dtype, name)
     try:
-        return gate.contiguous(np.broadcast_to(weights, x.shape), dtype)
+        return contiguous(np.broadcast_to(weights, x.shape), dtype)
     except ValueError:
         raise ValueError(
             f"{name} has shape {weights.shape}; expected one that broadcasts to {x.shape}"
@@ -564,7 +564,7 @@ def _reduce(
     grad_out: Any,
     option: float = 0.0,
 ) -> Any:
-    work, target = gate.contiguous(x, dtype), gate.contiguous(t, dtype)
+    work, target = contiguous(x, dtype), contiguous(t, dtype)
     losses = np.empty(x.shape, dtype) if reduction == "none" else None
     # A target that is the input itself is read before it is overwritten, element by element.
     others = [t for t in (t, weights, positive) if t is not None and t is not x]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import FloatArray, as_array, check_out, computing_dtype, ready, receives
+from .._arrays import FloatArray, as_array, check_out, computing_dtype, contiguous, receives
 
 Array = npt.NDArray[Any]
 
@@ -74,7 +74,7 @@ def as_class_numbers(target: Array) -> npt.NDArray[np.int64]:
     """int64, C order; what int64 cannot hold stays too large."""
     if target.dtype.kind == "u" and target.dtype.itemsize == 8:
         target = np.minimum(target, np.uint64(np.iinfo(np.int64).max))
-    return np.ascontiguousarray(target, dtype=np.int64)
+    return contiguous(target, np.int64)
 
 
 def refuse_target(target: Array, first: int, n_classes: int, ignore_index: int) -> None:
@@ -98,7 +98,7 @@ def class_weights(weight: Any, n_classes: int, dtype: np.dtype[Any]) -> FloatArr
         raise ValueError(
             f"weight has shape {weights.shape}; expected {(n_classes,)}, one for each class"
         )
-    return np.ascontiguousarray(weights, dtype=dtype)
+    return contiguous(weights, dtype)
 
 
 def coefficients(
@@ -115,10 +115,6 @@ def coefficients(
 def common_dtype(*named: tuple[Array, str]) -> np.dtype[Any]:
     """The dtype that is computed in: float32, or float64 if any of the arrays asks for it."""
     return np.result_type(*(computing_dtype(array.dtype, name) for array, name in named))
-
-
-def contiguous(x: Array, dtype: np.dtype[Any]) -> FloatArray:
-    return np.ascontiguousarray(ready(x, dtype))
 
 
 class Gradient:

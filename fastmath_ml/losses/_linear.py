@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import as_array
+from .._arrays import as_array, contiguous
 from .._kernels.cross_entropy import check_targets
 from .._kernels.linear_cross_entropy import linear_cross_entropy_sum
 from . import _gate as gate
@@ -171,7 +171,7 @@ def _linear_cross_entropy(
     if gate.is_class_numbers(targets, (*lines, n_classes), lines):
         numbers = gate.as_class_numbers(targets)
     else:
-        probability = gate.contiguous(targets, dtype)
+        probability = contiguous(targets, dtype)
     weights = gate.class_weights(weight, n_classes, dtype)
     divisor = float(n_tokens)
     if numbers is not None:
@@ -179,8 +179,8 @@ def _linear_cross_entropy(
         gate.refuse_target(targets, first_bad, n_classes, ignored)
     hard_weight, base = gate.coefficients(weights, smoothing, n_classes, dtype)
     losses = np.empty(lines, dtype) if reduction == "none" else None
-    work = [gate.contiguous(array, dtype) for array in (x, w)]
-    biases = None if bias is None else gate.contiguous(bias, dtype)
+    work = [contiguous(array, dtype) for array in (x, w)]
+    biases = None if bias is None else contiguous(bias, dtype)
     grads = None
     if with_grad:
         grads = _gradients(grad_out, (x, w, bias), (*work, biases), targets, weights)
