@@ -43,6 +43,11 @@ cdef enum:
 # Assumes n_rows and n_cols of at least 1 and c_type AS_COMPUTED.
 cdef int multiply_blocks(const Product* p) except -1 nogil
 
+# tile_product of tile.h with nothing to finish, for float (itemsize 4) or double: `x` is a const
+# operands[real]*. Modules that go through it have no tiles of their own compiled into them.
+cdef void multiply_tile(Py_ssize_t rows, Py_ssize_t cols, const void* x, void* c, Py_ssize_t c_row,
+                        bint accumulate, Py_ssize_t itemsize) noexcept nogil
+
 # Whether multiply_small will do: an overhead of a few nanoseconds, for stacks of small matrices.
 cdef bint is_small(const Product* p) noexcept nogil
 cdef void multiply_small(const Product* p) noexcept nogil

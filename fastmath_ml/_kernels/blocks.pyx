@@ -462,6 +462,15 @@ cdef int multiply_blocks(const Product* p) except -1 nogil:
     return multiply_as(p, UINT64_NUMBER, <uint64_t>0)
 
 
+cdef void multiply_tile(Py_ssize_t rows, Py_ssize_t cols, const void* x, void* c, Py_ssize_t c_row,
+                        bint accumulate, Py_ssize_t itemsize) noexcept nogil:
+    if itemsize == 4:
+        tile_product(rows, cols, (<const operands[float]*>x)[0], <float*>c, c_row, accumulate, keep())
+    else:
+        tile_product(rows, cols, (<const operands[double]*>x)[0], <double*>c, c_row, accumulate,
+                     keep())
+
+
 cdef void multiply_small_as(const Product* p, floating zero) noexcept nogil:
     """The whole product from operands in place: nothing packed, one depth block, one thread."""
     cdef Py_ssize_t height = ceil_div(p.n_rows, ceil_div(p.n_rows, tile_rows(zero)))

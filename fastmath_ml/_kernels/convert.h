@@ -43,6 +43,18 @@ template <class T> constexpr ptrdiff_t step_elements() {
     return std::is_same_v<T, pair> || std::is_same_v<T, fused_pair> ? 2 : 1;
 }
 
+// Pairs are packed as the numbers that hold them.
+template <class T> using packed_as = std::conditional_t<step_elements<T>() == 2, uint32_t, T>;
+template <class T>
+FM_INLINE void pack_as_bits(ptrdiff_t width, ptrdiff_t depth, const T *from, ptrdiff_t stride,
+                            ptrdiff_t depth_stride, const T *scale, T *to, ptrdiff_t to_stride,
+                            bool spill) {
+    typedef packed_as<T> bits;
+    pack_panel<bits>(width, depth, reinterpret_cast<const bits *>(from), stride, depth_stride,
+                     reinterpret_cast<const bits *>(scale), reinterpret_cast<bits *>(to), to_stride,
+                     spill);
+}
+
 // One run of n steps: to[p] of from[p * stride], or of the two elements of a pair that are
 // `pair_stride` apart; `odd` says that the last pair has only one.
 template <class T, class S>
@@ -70,8 +82,8 @@ FM_INLINE void convert_run(ptrdiff_t n, const S *from, ptrdiff_t stride, ptrdiff
     }
 }
 
-// pack_panel of transpose.h for an operand of type S, at most as wide as a tile. `depth` counts steps; with `odd` the last of
-// them has only one element.
+// pack_panel of transpose.h for an operand of type S, at most as wide as a tile. `depth` counts
+// steps; with `odd` the last of them has only one element.
 template <class T, class S>
 void pack_converted(ptrdiff_t width, ptrdiff_t depth, bool odd, const S *from, ptrdiff_t stride,
                     ptrdiff_t depth_stride, T *to, ptrdiff_t to_stride, bool spill) {
@@ -86,7 +98,7 @@ void pack_converted(ptrdiff_t width, ptrdiff_t depth, bool odd, const S *from, p
         if (depth_stride == 1) {
             for (ptrdiff_t i = 0; i < width; i++)
                 convert_run(steps, at + i * stride, elements, 1, ends_odd, buffer + i * slice);
-            pack_panel<T>(width, steps, buffer, slice, 1, nullptr, panel, to_stride, spill);
+            pack_as_bits<T>(width, steps, buffer, slice, 1, nullptr, panel, to_stride, spill);
         } else {
             // A step is a run along the width of the panel.
             for (ptrdiff_t q = 0; q < steps; q++, at += elements * depth_stride) {
@@ -139,8 +151,8 @@ void pack_operand(int type, ptrdiff_t width, ptrdiff_t depth, bool odd, const vo
                   ptrdiff_t stride, ptrdiff_t depth_stride, const T *scale, T *to,
                   ptrdiff_t to_stride, bool spill) {
     if (type == AS_COMPUTED)
-        return pack_panel<T>(width, depth, static_cast<const T *>(from), stride, depth_stride,
-                             scale, to, to_stride, spill);
+        return pack_as_bits<T>(width, depth, static_cast<const T *>(from), stride, depth_stride,
+                               scale, to, to_stride, spill);
     with_element_type<T>(type, [&](auto *typed) {
         pack_converted<T>(width, depth, odd, static_cast<decltype(typed)>(from), stride,
                           depth_stride, to, to_stride, spill);

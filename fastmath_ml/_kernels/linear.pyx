@@ -6,7 +6,7 @@ reading of the weights.
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.blocks cimport finishing_tile
+from fastmath_ml._kernels.blocks cimport finishing_tile, multiply_tile
 from fastmath_ml._kernels.gemm cimport Product, multiply_or_raise
 from fastmath_ml._kernels.pool cimport parallel_for
 from fastmath_ml._kernels.products cimport describe
@@ -20,6 +20,10 @@ cdef extern from "linear_tile.h" namespace "fm" nogil:
         finishing_tile tile
         finishing_rows rows
     linear_finish select_linear_finish[T](int activation, T) noexcept
+    cppclass linear_context:
+        void (*multiply)(Py_ssize_t, Py_ssize_t, const void*, void*, Py_ssize_t, bint,
+                         Py_ssize_t) noexcept nogil
+        const void* bias
 
 cdef struct Rows:
     finishing_rows finish
@@ -44,6 +48,7 @@ def linear_rows(cnp.ndarray x, cnp.ndarray weight, bias, int activation, cnp.nda
     """
     cdef Product p
     cdef linear_finish finish
+    cdef linear_context context
     cdef Rows rows
     describe(&p, x, weight.T, out)
     if p.itemsize == 4:
@@ -53,7 +58,8 @@ def linear_rows(cnp.ndarray x, cnp.ndarray weight, bias, int activation, cnp.nda
     rows.bias = cnp.PyArray_DATA(bias) if bias is not None else NULL
     if (p.n_rows > 1 and p.n_cols > 1) or p.c_type:
         p.finish = finish.tile
-        p.context = rows.bias
+        context.multiply, context.bias = multiply_tile, rows.bias
+        p.context = &context
         multiply_or_raise(&p, False)
         return
     multiply_or_raise(&p, False)

@@ -25,13 +25,14 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.blocks cimport multiply_tile
 from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_vector
 from fastmath_ml._kernels.pool cimport ordered_reduce, thread_scratch
 from fastmath_ml._kernels.simd cimport (
     mtail, vabs, vec, veq, vexp, vge, vlanes, vlog, vlog1p, vload, vload_partial, vmax_fast,
     vselect, vset, vstore, vstore_partial, vsum,
 )
-from fastmath_ml._kernels.tile cimport keep, operands, tile_cols, tile_product, tile_rows
+from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 import numpy as np
@@ -220,8 +221,8 @@ cdef inline void scores_of_block(const Sweep* s, const real* x, Py_ssize_t x_row
             row = 0
             while row < n:
                 t.a = x + row * x_row + depth_at
-                tile_product(min(height, n - row), min(width, s.padded - col), t,
-                             z + row * s.padded + col, s.padded, depth_at != 0, keep())
+                multiply_tile(min(height, n - row), min(width, s.padded - col), &t,
+                              z + row * s.padded + col, s.padded, depth_at != 0, sizeof(real))
                 row += height
             col += width
         depth_at += t.depth
@@ -257,8 +258,9 @@ cdef inline void add_gradient_of_block(const Sweep* s, const real* x, Py_ssize_t
             for i in range(n_lines):
                 prefetch_l2(next_line + 64 * i)
             next_line += 64 * n_lines
-            tile_product(min(height, s.n_outputs - output), min(width, s.n_features - col), t,
-                         grad + output * s.n_features + col, s.n_features, accumulate, keep())
+            multiply_tile(min(height, s.n_outputs - output), min(width, s.n_features - col), &t,
+                          grad + output * s.n_features + col, s.n_features, accumulate,
+                          sizeof(real))
             output += height
         col += width
 

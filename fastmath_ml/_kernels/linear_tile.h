@@ -33,13 +33,21 @@ void finish_rows(ptrdiff_t n_rows, ptrdiff_t n_cols, const void *bias, void *c, 
     }
 }
 
-// The finishing_tile of blocks.pxd; the context is the bias.
+// The context of a linear_tile: `multiply` computes the tile (multiply_tile of blocks.pxd), so that
+// this module has none of its own.
+struct linear_context {
+    void (*multiply)(ptrdiff_t, ptrdiff_t, const void *, void *, ptrdiff_t, int, ptrdiff_t);
+    const void *bias;
+};
+
+// The finishing_tile of blocks.pxd.
 template <class T, class Activation>
 void linear_tile(ptrdiff_t rows, ptrdiff_t cols, const void *operands_of_tile, void *c,
                  ptrdiff_t c_row, int accumulate) {
     const operands<T> &x = *static_cast<const operands<T> *>(operands_of_tile);
-    const T *bias = static_cast<const T *>(x.context);
-    tile_product(rows, cols, x, static_cast<T *>(c), c_row, accumulate, keep_packed());
+    const linear_context &context = *static_cast<const linear_context *>(x.context);
+    const T *bias = static_cast<const T *>(context.bias);
+    context.multiply(rows, cols, &x, c, c_row, accumulate, sizeof(T));
     finish_rows<T, Activation>(rows, cols, bias ? bias + x.col : nullptr, c, c_row);
 }
 

@@ -16,9 +16,10 @@ from libc.string cimport memcpy, memset
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.blocks cimport multiply_tile
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
-from fastmath_ml._kernels.tile cimport keep, operands, tile_cols, tile_product, tile_rows
+from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
 
 cnp.import_array()
 
@@ -66,8 +67,8 @@ cdef void product(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t depth, const 
             row = 0
             while row < n_rows:
                 x.a = a + row * a_row + depth_at * a_depth
-                tile_product(min(height, n_rows - row), min(width, n_cols - col), x,
-                             c + row * n_cols + col, n_cols, accumulate, keep())
+                multiply_tile(min(height, n_rows - row), min(width, n_cols - col), &x,
+                              c + row * n_cols + col, n_cols, accumulate, sizeof(real))
                 row += height
             col += width
         depth_at += x.depth

@@ -125,15 +125,17 @@ static int solve_as(const T *a, ptrdiff_t a_step, const T *b, ptrdiff_t b_step, 
     ptrdiff_t column = 0;
 #define FM_SOLVE(width)                                                                            \
     solve_columns<T, fixed, width>(lu, pivot, n, b, b_step, x, x_step, n_rhs, column, count, columns)
-    if constexpr (fixed > 1)
+    if constexpr (fixed > 1) {
         if (n_rhs == fixed) {
             FM_SOLVE(fixed);
             return status;
         }
-    for (; column + 8 <= n_rhs; column += 8) FM_SOLVE(8);
-    if (n_rhs - column >= 4) {
-        FM_SOLVE(4);
-        column += 4;
+    } else {
+        for (; column + 8 <= n_rhs; column += 8) FM_SOLVE(8);
+        if (n_rhs - column >= 4) {
+            FM_SOLVE(4);
+            column += 4;
+        }
     }
     for (; column < n_rhs; column++) FM_SOLVE(1);
 #undef FM_SOLVE
@@ -145,7 +147,7 @@ static int solve_as(const T *a, ptrdiff_t a_step, const T *b, ptrdiff_t b_step, 
 template <class T>
 static int small_solve(const T *a, ptrdiff_t a_step, const T *b, ptrdiff_t b_step, T *x,
                        ptrdiff_t n, ptrdiff_t n_rhs, ptrdiff_t count, batch *scratch) {
-    switch (n) {
+    switch (n_rhs <= n ? n : 0) {
     case 2: return solve_as<T, 2>(a, a_step, b, b_step, x, n, n_rhs, count, scratch);
     case 3: return solve_as<T, 3>(a, a_step, b, b_step, x, n, n_rhs, count, scratch);
     case 4: return solve_as<T, 4>(a, a_step, b, b_step, x, n, n_rhs, count, scratch);

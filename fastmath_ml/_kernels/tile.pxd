@@ -18,9 +18,6 @@ cdef extern from "tile.h" namespace "fm" nogil:
     cppclass keep_packed:
         keep_packed() noexcept
 
-    cppclass clip_to_unit:
-        clip_to_unit() noexcept
-
     Py_ssize_t tile_rows[T](T) noexcept
     Py_ssize_t tile_cols[T](T) noexcept
     void tile_product[T, Finish](Py_ssize_t rows, Py_ssize_t cols, const operands[T]& x,

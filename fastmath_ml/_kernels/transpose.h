@@ -104,9 +104,9 @@ FM_INLINE void pack_transposed(ptrdiff_t width, ptrdiff_t depth, const T *from, 
 }
 
 // to[p * to_stride + i] = scale[i] * from[i * stride + p * depth_stride] for i < width, p < depth;
-// scale may be null, and is for integers. With `spill`, whole vectors are stored, so that each step may overwrite up to
-// lanes - 1 elements after its own: right for panels that are packed front to back into scratch
-// memory with that much room at its end.
+// scale may be null, and is for integers. With `spill`, whole vectors are stored, so that each step
+// may overwrite up to lanes - 1 elements after its own: right for panels that are packed front to
+// back into scratch memory with that much room at its end.
 template <class T>
 void pack_panel(ptrdiff_t width, ptrdiff_t depth, const T *from, ptrdiff_t stride,
                 ptrdiff_t depth_stride, const T *scale, T *to, ptrdiff_t to_stride, bool spill) {
