@@ -43,7 +43,7 @@ ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark
 LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
 # Under the sanitizers, at one level: a file or two for each family of kernels.
 KERNEL_TESTS := $(addprefix tests/test_,products.py products_dtypes.py linear.py logsumexp.py \
-	euclidean.py small.py losses_elements.py optim_losses.py norm.py)
+	euclidean.py small.py losses_elements.py optim_losses.py norm.py information.py)
 # What another interpreter could change: arguments, dtypes, out=, threads.
 PYTHON_TESTS := $(addprefix tests/test_,arrays.py linalg_semantics.py linear.py products.py \
 	small_semantics.py special.py pairwise.py threads.py)

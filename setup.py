@@ -43,6 +43,7 @@ LEVEL_MODULES = [
     "power",
     "sparse",
     "norms",
+    "information",
     "bits",
     "small",
     "candidates",

@@ -8,7 +8,7 @@ from functools import partial
 from html import escape
 from importlib.util import find_spec
 
-from . import pictures, spectra
+from . import pictures, pixels, spectra
 from .machine import machine_lines
 from .table import bars_table, by_operation, case_table, digits_table
 
@@ -123,6 +123,20 @@ def html_training(curves) -> list[str]:
     return [heading, html_picture(draw, "The loss of each method over its epochs")]
 
 
+def html_pixels(found) -> list[str]:
+    if found is None:
+        return []
+    heading = "<h2>Information in the pixels of the digits</h2>"
+    if isinstance(found, str):
+        return [heading, f'<p class="note">{escape(found)}</p>']
+    parts = [heading, f'<p class="note">{escape(pixels.note(found))}</p>']
+    parts.append(html_table(*pixels.pixels_table(found)))
+    if find_spec("matplotlib"):
+        description = "Entropy of each pixel, and its mutual information with the label, in bits"
+        parts.append(html_picture(partial(pixels.draw_pixels, found), description))
+    return parts
+
+
 def html_spectra(found) -> list[str]:
     if found is None:
         return []
@@ -167,6 +181,7 @@ def html_page(result: dict, verdicts=None) -> str:
     parts += html_pictures(result)
     parts += html_digits(result["digits"])
     parts += html_training(result.get("training"))
+    parts += html_pixels(result.get("pixels"))
     parts += html_spectra(result.get("spectra"))
     for op, records in by_operation(result["cases"]).items():
         parts += [f"<h2>{escape(op)}</h2>", html_table(*case_table(records))]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from . import bars as judging
-from . import report, spectra, table
+from . import pixels, report, spectra, table
 from .cases import ALL, CASES, Case
 from .footprint import import_verdicts
 from .machine import available_cpus, describe_machine, machine_lines
@@ -281,6 +281,8 @@ def main(arguments=None) -> int:
         else:
             table.print_digits(result["digits"])
         result["training"] = on_real_data("training")
+        result["pixels"] = on_real_data("pixels")
+        pixels.print_pixels(result["pixels"])
         result["spectra"] = on_real_data("spectra")
         spectra.print_spectra(result["spectra"])
     effort = QUICK if quick else FULL if options.bars is None else BARS

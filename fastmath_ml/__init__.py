@@ -9,11 +9,17 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import losses, optim
+from . import information, losses, optim
 from ._config import cpu_level, show_config
 from ._threads import get_num_threads, num_threads
 from ._version import __version__
 from ._warmup import warmup
+from .information import (
+    entropy,
+    js_divergence,
+    kl_divergence,
+    mutual_info_score,
+)
 from .linalg import (
     eigh_topk,
     gram,
@@ -61,10 +67,14 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_with_grad",
     "eigh_topk",
+    "entropy",
     "euclidean_distances",
     "expit",
     "get_num_threads",
     "gram",
+    "information",
+    "js_divergence",
+    "kl_divergence",
     "linalg",
     "linear",
     "linear_cross_entropy",
@@ -75,6 +85,7 @@ __all__ = [
     "manhattan_distances",
     "matmul",
     "matvec",
+    "mutual_info_score",
     "num_threads",
     "optim",
     "pairwise",

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ._arrays import as_array, as_result, check_out, computing_dtype, ready, receives
 from ._kernels.activations import EXPIT, LOG_EXPIT, LOGIT, TANH, activation_plain
+from ._ufunc import with_options
 
 __all__ = ["expit", "log_expit", "logit", "tanh"]
 
@@ -44,29 +45,10 @@ def _with_options(
     dtype: Any,
     signature: Any,
 ) -> Any:
-    """With the options of a ufunc, as NumPy understands them."""
-    if signature is not None:
-        raise TypeError("signature is not supported; expected None (give dtype= instead)")
-    if isinstance(out, tuple) and len(out) == 1:
-        out = out[0]
-    array = as_array(x, "x")
-    wanted = None if dtype is None else np.dtype(dtype)
-    if wanted is not None:
-        if wanted.kind != "f" or not np.can_cast(array.dtype, wanted, casting):
-            raise TypeError(f"cannot compute in {wanted} from {array.dtype} under {casting!r}")
-        array = array.astype(wanted, copy=False)
-    if where is True:
-        if out is not None and wanted is not None and not np.can_cast(wanted, out.dtype, casting):
-            raise TypeError(f"cannot cast from {wanted} to out, which is {out.dtype}")
-        result = activate(which, array, out)
-        return np.array(result, order=order, copy=None) if out is None and array.ndim else result
-    result = np.asarray(activate(which, array, None))
-    mask = np.asarray(where, dtype=bool)
-    if out is None:
-        shape = np.broadcast_shapes(result.shape, mask.shape)
-        out = np.empty(shape, result.dtype)
-    np.copyto(out, result, where=mask, casting=casting)
-    return out
+    def compute(array: Any, target: Any) -> Any:
+        return activate(which, array, target)
+
+    return with_options(compute, [(x, "x")], out, where, casting, order, dtype, signature)
 
 
 def expit(

@@ -125,7 +125,10 @@ def test_unknown_names_are_attribute_errors():
         _ = fm.sofmax
 
 
-@pytest.mark.parametrize("name", ["linalg", "pairwise", "special", "optim", "losses", "reference"])
+MODULES = ["linalg", "pairwise", "special", "optim", "losses", "information", "reference"]
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_modules_list_what_they_define(name):
     module = getattr(fm, name)
     for public in module.__all__:
@@ -147,7 +150,7 @@ WITHOUT_REFERENCE = {
 
 
 def test_reference_has_every_numeric_function():
-    modules = (fm.linalg, fm.pairwise, fm.special, fm.optim, fm.losses)
+    modules = (fm.linalg, fm.pairwise, fm.special, fm.optim, fm.losses, fm.information)
     numeric = {name for m in modules for name in m.__all__}
     assert set(fm.reference.__all__) == numeric - WITHOUT_REFERENCE
 
@@ -188,6 +191,33 @@ def test_softmax_has_scipys_signature():
 def test_cosine_similarity_has_scikit_learns_signature():
     pairwise = pytest.importorskip("sklearn.metrics.pairwise")
     ours, theirs = own_signature(fm.cosine_similarity, pairwise.cosine_similarity)
+    assert ours == theirs
+
+
+INFORMATION = {
+    "entropy": ("scipy.stats", "entropy"),
+    "jensenshannon": ("scipy.spatial.distance", "jensenshannon"),
+    "entr": ("scipy.special", "entr"),
+    "rel_entr": ("scipy.special", "rel_entr"),
+    "kl_div": ("scipy.special", "kl_div"),
+    "mutual_info_score": ("sklearn.metrics", "mutual_info_score"),
+    "normalized_mutual_info_score": ("sklearn.metrics", "normalized_mutual_info_score"),
+}
+
+
+@pytest.mark.parametrize("name", INFORMATION)
+def test_information_has_its_peers_signatures(name):
+    module, peer_name = INFORMATION[name]
+    peer = getattr(pytest.importorskip(module), peer_name)
+    try:
+        theirs = names_kinds_defaults(peer)
+    except ValueError:
+        pytest.skip("this NumPy does not tell the signatures of its ufuncs")
+    ours = names_kinds_defaults(getattr(fm.information, name))
+    if "out" not in [each for each, _, _ in theirs] and ours[-1][0] == "out":
+        assert ours.pop() == ("out", inspect.Parameter.KEYWORD_ONLY, None)
+    if isinstance(peer, np.ufunc):  # the names of its operands are x1 and x2
+        ours, theirs = ([(kind, value) for _, kind, value in each] for each in (ours, theirs))
     assert ours == theirs
 
 

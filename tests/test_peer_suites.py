@@ -1,4 +1,4 @@
-"""The test suites of SciPy's distances and scikit-learn's pairwise, with our functions in place.
+"""Test suites of SciPy and scikit-learn with our functions in place.
 
 Each suite runs in a process of its own, in which our functions replace the names that the test
 module imported; nothing else of SciPy or scikit-learn changes. What fails on purpose is listed here
@@ -43,6 +43,36 @@ def pytest_collection_modifyitems(items):
                     table[key] = getattr(fm.pairwise, name)
 """
 
+# Before the test modules import the names, so that tables of functions have ours too.
+INFORMATION_PLUGIN = """
+import numpy as np
+import scipy.stats
+import sklearn.metrics.cluster
+import sklearn.metrics._classification as classification
+import fastmath_ml as fm
+
+for name in ("mutual_info_score", "normalized_mutual_info_score"):
+    setattr(sklearn.metrics.cluster, name, getattr(fm.information, name))
+
+
+def log_loss(labels, probabilities, *, normalize=True, sample_weight=None):
+    eps = np.finfo(probabilities.dtype).eps
+    scores = np.log(np.clip(probabilities, eps, 1 - eps))
+    losses = fm.losses.nll_loss(scores, np.argmax(labels, axis=1), reduction="none")
+    weights = np.ones(len(losses)) if sample_weight is None else np.asarray(sample_weight)
+    total = float(np.dot(losses, weights))
+    return total / float(weights.sum()) if normalize else total
+
+
+# What is left of scikit-learn's log_loss is the examination of its arguments.
+classification._log_loss = log_loss
+
+
+def pytest_collection_modifyitems():
+    # SciPy's tests look up its own function while they are collected.
+    scipy.stats.entropy = fm.entropy
+"""
+
 SCIPY = {
     # out= may have any layout; a dtype that does not fit is a TypeError, as in NumPy.
     r"::test_[cp]dist_out\[.*": "out= is less restricted",
@@ -62,13 +92,14 @@ SCIKIT_LEARN = {
 }
 
 
-def run_suite(module, tmp_path, expected):
+def run_suite(module, tmp_path, expected, plugin=PLUGIN, select=""):
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         pytest.skip(f"{module} is not installed")
-    (tmp_path / "ours_in_place.py").write_text(PLUGIN)
+    (tmp_path / "ours_in_place.py").write_text(plugin)
     options = ["-p", "ours_in_place", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore"]
     options += ["--tb=line", "-rfE", "--no-header", "--rootdir", str(tmp_path), spec.origin]
+    options += ["-k", select] if select else []
     path = [str(tmp_path), str(Path(fm.__file__).parents[1])]
     program = f"import sys; sys.path[:0] = {path}; import pytest; sys.exit(pytest.main({options}))"
     done = subprocess.run(
@@ -95,3 +126,22 @@ def test_scipy(tmp_path):
 def test_scikit_learn(tmp_path):
     pytest.importorskip("sklearn")
     run_suite("sklearn.metrics.tests.test_pairwise", tmp_path, SCIKIT_LEARN)
+
+
+def test_scipys_entropy(tmp_path):
+    pytest.importorskip("scipy")
+    pytest.importorskip("sklearn")
+    module = "scipy.stats.tests.test_entropy"
+    run_suite(module, tmp_path, {}, INFORMATION_PLUGIN, "TestEntropy")
+
+
+def test_scikit_learns_clusterings(tmp_path):
+    pytest.importorskip("sklearn")
+    module = "sklearn.metrics.cluster.tests.test_supervised"
+    run_suite(module, tmp_path, {}, INFORMATION_PLUGIN)
+
+
+def test_scikit_learns_log_loss(tmp_path):
+    pytest.importorskip("sklearn")
+    module = "sklearn.metrics.tests.test_classification"
+    run_suite(module, tmp_path, {}, INFORMATION_PLUGIN, "log_loss")

@@ -9,11 +9,33 @@ the file of its family and its peers to the file of that name in peers/.
 Bars are stated as ratios where more is better: time of the other / time of ours.
 """
 
-from . import calculus, decompositions, losses, neighbors, optim, pairwise, products, small, special
+from . import (
+    calculus,
+    decompositions,
+    information,
+    losses,
+    neighbors,
+    optim,
+    pairwise,
+    products,
+    small,
+    special,
+)
 from .base import ALL, Bar, Case, Inputs
 
 __all__ = ["ALL", "BY_KEY", "CASES", "Bar", "Case", "Inputs"]
 
-FAMILIES = (products, special, pairwise, neighbors, optim, losses, decompositions, small, calculus)
+FAMILIES = (
+    products,
+    special,
+    information,
+    pairwise,
+    neighbors,
+    optim,
+    losses,
+    decompositions,
+    small,
+    calculus,
+)
 CASES = [case for family in FAMILIES for case in family.CASES]
 BY_KEY = {case.key: case for case in CASES}

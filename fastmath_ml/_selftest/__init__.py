@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from . import decompositions, linalg, losses, neighbors, optim, pairwise, small, special
+from . import (
+    decompositions,
+    information,
+    linalg,
+    losses,
+    neighbors,
+    optim,
+    pairwise,
+    small,
+    special,
+)
 from .base import Check, Outcome, largest_error, run_check
 
 __all__ = ["CHECKS", "DTYPES", "Check", "Outcome", "largest_error", "run_check", "self_test"]
@@ -23,6 +33,7 @@ CHECKS: dict[str, Callable[[np.random.Generator, str], Iterator[Check]]] = {
     **decompositions.CHECKS,
     **small.CHECKS,
     **special.CHECKS,
+    **information.CHECKS,
     **losses.CHECKS,
     **pairwise.CHECKS,
     **neighbors.CHECKS,

@@ -3,8 +3,9 @@
 Each function takes what its namesake takes, except `out=`, and returns float64.
 """
 
-from . import decompositions, linalg, losses, optim, pairwise, special
+from . import decompositions, information, linalg, losses, optim, pairwise, special
 from .decompositions import *
+from .information import *
 from .linalg import *
 from .losses import *
 from .optim import *
@@ -13,6 +14,7 @@ from .special import *
 
 __all__ = [
     *decompositions.__all__,
+    *information.__all__,
     *linalg.__all__,
     *losses.__all__,
     *optim.__all__,
