@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, computing_dtype, contiguous, ready
+from ._arrays import as_array, as_result, check_out, computing_dtype, contiguous
 from ._kernels.pool import run_cfunc
 
 Array = npt.NDArray[Any]

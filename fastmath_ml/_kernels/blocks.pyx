@@ -465,7 +465,8 @@ cdef int multiply_blocks(const Product* p) except -1 nogil:
 cdef void multiply_tile(Py_ssize_t rows, Py_ssize_t cols, const void* x, void* c, Py_ssize_t c_row,
                         bint accumulate, Py_ssize_t itemsize) noexcept nogil:
     if itemsize == 4:
-        tile_product(rows, cols, (<const operands[float]*>x)[0], <float*>c, c_row, accumulate, keep())
+        tile_product(rows, cols, (<const operands[float]*>x)[0], <float*>c, c_row, accumulate,
+                     keep())
     else:
         tile_product(rows, cols, (<const operands[double]*>x)[0], <double*>c, c_row, accumulate,
                      keep())
