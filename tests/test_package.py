@@ -51,9 +51,11 @@ def printed_by(code, **environment):
 # ---- importing ----
 
 
-def test_import_brings_nothing_but_numpy():
+@pytest.mark.parametrize("what", ["", "; from fastmath_ml import *"])
+def test_import_brings_nothing_but_numpy(what):
+    what = what.replace("*", ", ".join(sorted(set(fm.__all__) - {"calculus", "reference"})))
     added = printed_by(
-        "import sys, numpy; before = set(sys.modules); import fastmath_ml;"
+        f"import sys, numpy; before = set(sys.modules); import fastmath_ml{what};"
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
     ).split()
     assert "fastmath_ml" in added
@@ -118,6 +120,19 @@ def test_all_names_resolve():
     namespace = {}
     exec("from fastmath_ml import *", namespace)
     assert set(fm.__all__) <= set(namespace)
+
+
+def test_what_type_checkers_see_is_what_there_is():
+    """__init__.py imports for them the names that it finds when they are asked for."""
+    tree = ast.parse(Path(fm.__file__).read_text())
+    for_checkers = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        module.name if node.module is None else (node.module, module.name)
+        for node in for_checkers.body
+        for module in node.names
+    }
+    assert seen == {(home, name) for name, home in fm._HOME.items()} | set(fm._MODULES)
+    assert set(fm.__all__) == {*fm._HOME, *fm._MODULES, "__version__"}
 
 
 def test_unknown_names_are_attribute_errors():
