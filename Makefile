@@ -5,6 +5,9 @@
 #   make lint           ruff, cython-lint, mypy
 #   make docs           the documentation: docs/_build/html
 #   make bench-full     every case, measured longer
+#   make gate BASE=main is anything slower or hungrier than at that revision? names the function
+#   make asv            the asv suite on this commit, `make asv-publish`: its pages for offline use
+#   make speed          each case beside its references, by pytest-benchmark
 #   make bench-peers    install the optional peers (PyTorch, FAISS, NumKong)
 #   make bars           the figures that the project has set itself; exit code 1 below one of them
 #   make sanitize       the kernel tests under AddressSanitizer and UBSan
@@ -37,7 +40,7 @@ KERNELS := $(wildcard $(addprefix fastmath_ml/_kernels/*.,pyx pxd h))
 # Two kinds of tests are the same at every CPU level: those of threads and processes, which want the
 # machine to themselves, and those of ONCE_TESTS. Every other file of tests runs once per level.
 THREAD_TESTS := $(addprefix tests/test_,pool.py threads.py failures.py)
-ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark_cases.py \
+ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark_cases.py gate.py \
 	calculus.py descent.py jit.py custom.py optim_fit.py \
 	peer_suites.py sklearn_svd.py special_as_scipy.py)
 LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
@@ -50,7 +53,8 @@ PYTHON_TESTS := $(addprefix tests/test_,arrays.py linalg_semantics.py linear.py 
 DOCTESTS := --doctest-modules fastmath_ml \
 	--doctest-glob='*.md' README.md $(wildcard docs/*.md docs/dev/*.md)
 
-.PHONY: build test test-python test-pythons bench bench-full bench-peers bars lint docs \
+.PHONY: build test test-python test-pythons bench bench-full bench-peers bars gate \
+	asv asv-publish speed lint docs \
 	sanitize sdist sdist-test clean distclean
 
 # ---- the environment: a stamp in it for each thing that has been installed ----
@@ -69,7 +73,7 @@ $(VENV)/.build-requirements: pyproject.toml
 	touch $@
 
 $(VENV)/.extensions: $(VENV)/.build-requirements setup.py $(KERNELS)
-	$(PY) setup.py -q build_ext --inplace
+	FASTMATH_ML_LDFLAGS= $(PY) setup.py -q build_ext --inplace  # not stripped: profiles show names
 	touch $@
 
 # After the extension modules, which it then finds built.
@@ -169,6 +173,24 @@ bench-full: build $(VENV)/.extra-bench
 
 bars: build $(VENV)/.extra-bench
 	$(PY) -m benchmarks.run --bars $(ARGS)
+
+BASE ?= HEAD
+gate: build $(VENV)/.extra-bench
+	$(PY) -m benchmarks.gate --base $(BASE) --take-built $(ARGS)
+
+# What asv calls an existing environment: no building, the results filed under the present commit.
+ASV = cd $(CURDIR) && PYTHONPATH=$(CURDIR) $(abspath $(VENV))/bin/asv
+asv: build $(VENV)/.extra-bench
+	$(ASV) machine --yes >/dev/null
+	$(ASV) run --environment existing:$(PY) --set-commit-hash $$(git rev-parse HEAD) --quick \
+		--show-stderr $(ARGS)
+
+asv-publish: build $(VENV)/.extra-bench
+	$(ASV) publish --no-pull --html-dir build/asv-html
+	$(PY) -m benchmarks.offline build/asv-html
+
+speed: build $(VENV)/.extra-bench
+	$(PYTEST) -p no:xdist --timeout=0 -c benchmarks/speed.ini benchmarks/test_speed.py $(ARGS)
 
 bench-peers: build $(VENV)/.extra-bench $(VENV)/.extra-bench-peers
 

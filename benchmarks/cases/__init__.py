@@ -10,6 +10,7 @@ Bars are stated as ratios where more is better: time of the other / time of ours
 """
 
 from . import (
+    brief,
     calculus,
     decompositions,
     information,
@@ -36,6 +37,7 @@ FAMILIES = (
     decompositions,
     small,
     calculus,
+    brief,
 )
 CASES = [case for family in FAMILIES for case in family.CASES]
 BY_KEY = {case.key: case for case in CASES}

@@ -14,6 +14,8 @@ from ..peers import decompositions as by
 from .base import Bar, Case, Inputs, eps, normal
 
 AREA = "decomposition"
+VS_ALL = (Bar(AREA, 1.8),)
+VS_SCIPY = (Bar(AREA, 1.5),)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def svd_case(op, make, shape, k, limit, label, peers, n_nonzeros=None, dtype="fl
 DENSE_PEERS = {"sklearn": by.sklearn_svd, "torch": by.torch_svd, "scipy": by.scipy_svds}
 
 
-def dense_svd(op, n_rows, n_cols, k, limit, power=0.7, **options):
+def dense_svd(op, n_rows, n_cols, k, limit, power=0.7, bars=VS_ALL, **options):
     return svd_case(
         op,
         lambda rng: decaying(rng, n_rows, n_cols, "float32", power),
@@ -79,7 +81,7 @@ def dense_svd(op, n_rows, n_cols, k, limit, power=0.7, **options):
         limit,
         f"{n_rows}x{n_cols}",
         DENSE_PEERS,
-        bars=(Bar(AREA, 1.8),),
+        bars=bars,
         **options,
     )
 
@@ -126,7 +128,7 @@ SVD = [
 # ---- eigenvalues ----
 
 
-def eigh_case(make, n, k, which, limit, label, n_stored, **options):
+def eigh_case(make, n, k, which, limit, label, n_stored, bars=VS_SCIPY, **options):
     def call(inputs):
         import fastmath_ml as fm
 
@@ -143,7 +145,7 @@ def eigh_case(make, n, k, which, limit, label, n_stored, **options):
         call=call,
         residual=by.eigh_residual,
         limit=limit,
-        bars=(Bar(AREA, 1.5),),
+        bars=bars,
         **options,
     )
 
@@ -203,7 +205,11 @@ EIGH = [
 N_STEPS = 20
 
 
-def power_case(n, dtype, **options):
+# The limit reads A once.
+READS_EVERY_STEP = (Bar(AREA, 0.8 / N_STEPS, against="read"),)
+
+
+def power_case(n, dtype, bars=READS_EVERY_STEP, **options):
     def call(inputs):
         import fastmath_ml as fm
 
@@ -232,8 +238,7 @@ def power_case(n, dtype, **options):
         call=call,
         residual=residual,
         limit=1e-3,
-        # The limit reads A once.
-        bars=(Bar(AREA, 0.8 / N_STEPS, against="read"),),
+        bars=bars,
         **options,
     )
 
@@ -243,7 +248,10 @@ POWER = [power_case(4096, "float32"), power_case(2000, "float64")]
 # ---- principal components ----
 
 
-def pca_case(n_rows, n_features, k, dtype, limit, make=None, label="", **options):
+VS_SKLEARN = (Bar(AREA, 2.0, against="sklearn"),)
+
+
+def pca_case(n_rows, n_features, k, dtype, limit, make=None, label="", bars=VS_SKLEARN, **options):
     def call(inputs):
         import fastmath_ml as fm
 
@@ -266,7 +274,7 @@ def pca_case(n_rows, n_features, k, dtype, limit, make=None, label="", **options
         call=call,
         residual=by.pca_residual,
         limit=limit,
-        bars=(Bar(AREA, 2.0, against="sklearn"),),
+        bars=bars,
         **options,
     )
 

@@ -11,6 +11,8 @@ from ..peers import machine
 from .base import Bar, Case, Inputs, eps, normal
 
 AREA = "losses"
+VS_TORCH = (Bar(AREA, 1.3, against="torch"),)
+AS_TORCH = (Bar(AREA, 1.0, against="torch"),)
 TEN_ELEMENT_CALL = (Bar(AREA, 1.0, against=1.2e-6),)
 
 
@@ -52,7 +54,7 @@ def cross_entropy_case(shape, at_least=None, *, with_grad, soft=False, note="", 
     )
 
 
-def element_case(name, shape, flops, **options):
+def element_case(name, shape, flops, bars=VS_TORCH, **options):
     """A loss per element with its gradient, beside a copy: each reads one array more."""
     is_public = name == "binary_cross_entropy_with_logits"
     op = f"{name}_with_grad" if is_public else f"losses.{name}_with_grad"
@@ -76,27 +78,27 @@ def element_case(name, shape, flops, **options):
         bytes=12.0 * n_elements,
         rtol=32 * eps("float32"),
         atol=32 * eps("float32") / n_elements,
-        bars=(Bar(AREA, 1.3, against="torch"),),
+        bars=bars,
         call=partial(with_grad_out, op),
         **options,
     )
 
 
-def nll_case(**options):
+def nll_case(n_rows=4096, n_classes=1000, bars=AS_TORCH, **options):
     def make(rng):
-        x = -np.abs(normal(rng, (4096, 1000), "float32"))
-        return Inputs((x, rng.integers(0, 1000, 4096)), out=np.zeros_like(x))
+        x = -np.abs(normal(rng, (n_rows, n_classes), "float32"))
+        return Inputs((x, rng.integers(0, n_classes, n_rows)), out=np.zeros_like(x))
 
     op = "losses.nll_loss_with_grad"
     return Case(
         op,
-        "float32 4096x1000",
+        f"float32 {n_rows}x{n_classes}",
         make,
         peers={"torch": partial(by.torch_loss_with_grad, "nll_loss")},
-        flops=4096.0,
-        bytes=4.0 * 4096 * 1000,
+        flops=float(n_rows),
+        bytes=4.0 * n_rows * n_classes,
         rtol=32 * eps("float32"),
-        bars=(Bar(AREA, 1.0, against="torch"),),
+        bars=bars,
         call=partial(with_grad_out, op),
         **options,
     )

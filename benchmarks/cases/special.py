@@ -70,9 +70,8 @@ def call_case(op, *, peers, n_arrays=1, axis=None, note="", **options):
     )
 
 
-def activation_case(op, peers, bars=(), note="", **options):
-    """10^7 elements, far more than the caches hold, into an array."""
-    n = 10_000_000
+def activation_case(op, peers, bars=(), note="", n=10_000_000, **options):
+    """10^7 elements are far more than the caches hold; into an array."""
 
     def make(rng):
         x = normal(rng, n, "float32", scale=2.0)
@@ -82,7 +81,7 @@ def activation_case(op, peers, bars=(), note="", **options):
 
     return Case(
         op,
-        f"float32 10000000{note}",
+        f"float32 {n}{note}",
         make,
         peers={**peers, "copyto": machine.copyto},
         flops=20.0 * n,

@@ -1,0 +1,201 @@
+"""Has this change made anything slower or hungrier? `make gate BASE=<revision>`.
+
+Two revisions of the package are built at one CPU level, installed side by side and compared:
+
+    instructions   of one-thread calls, counted by callgrind: more than 2 % is a failure
+    time           of the quick cases on all threads, side by side in fresh processes: more than 5 %
+    memory         peak of what works in bounded memory: more than 10 %
+
+A failure is measured a second time before it counts; then the function whose cost grew is named and
+profiles of both revisions are written. The exit code is 1 after a failure, 2 where the comparison
+could not be made at all (with --if-possible: 0, and the reason is printed).
+"""
+
+import argparse
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from .gates import blame, instructions, memory, subjects, timing, trees
+from .gates.judge import Comparison, comparison_table, judge_instructions, missing, slower_twice
+from .gates.trees import Tree, Unavailable
+from .machine import available_cpus
+from .table import print_table
+
+KINDS = ("instructions", "memory", "time")
+PAIRS = 5
+RETRY_PAIRS = 8
+
+
+def tell(text: str) -> None:
+    print(f"gate: {text}", flush=True)
+
+
+def compare_instructions(base: Tree, head: Tree, keys: list[str]) -> list[Comparison]:
+    before, after = instructions.count([base, head], keys)
+    verdicts = []
+    for key in keys:
+        note = before[key].get("error") or after[key].get("error")
+        if note:
+            verdicts.append(missing("instructions", key, 1, str(note)))
+        else:
+            counts = (sum(before[key].values()), sum(after[key].values()))
+            verdicts.append(judge_instructions(key, *counts))
+    return verdicts
+
+
+class Gate:
+    """What is compared, with how much time for it."""
+
+    def __init__(self, base: Tree, head: Tree, only: str, threads: int, seconds: float):
+        self.base, self.head = base, head
+        self.only, self.threads = only, threads
+        self.end = time.monotonic() + seconds
+        self.busy: dict[tuple, tuple[float, float]] = {}
+
+    def wanted(self, cases) -> list[str]:
+        return [case.key for case in cases if re.search(self.only, case.key)]
+
+    def tasks(self, kind: str) -> list[tuple[str, int]]:
+        """(case, threads) of everything that this gate looks at."""
+        if kind == "instructions":
+            return [(key, 1) for key in self.wanted(subjects.counted_cases())]
+        if kind == "memory":
+            return [(key, self.threads) for key in self.wanted(subjects.memory_cases())]
+        return [(key, self.threads) for key in self.wanted(subjects.timed_cases())]
+
+    def measure(self, kind: str, tasks, n_pairs: int = PAIRS) -> list[Comparison]:
+        if kind == "instructions":
+            return compare_instructions(self.base, self.head, [key for key, _ in tasks])
+        if kind == "memory":
+            return memory.compare(self.base, self.head, [key for key, _ in tasks], self.threads)
+        found, busy = timing.compare(self.base, self.head, tasks, n_pairs, self.end, tell)
+        self.busy |= busy
+        return found
+
+    def run(self, kind: str) -> tuple[list[Comparison], list[Comparison]]:
+        """All comparisons of a kind, and those that are slower in a second measurement as well."""
+        tasks = self.tasks(kind)
+        tell(f"{kind}: {len(tasks)} cases")
+        first = self.measure(kind, tasks) if tasks else []
+        suspects = [found for found in first if found.is_slower]
+        if not suspects:
+            return first, []
+        tell(f"{kind}: {len(suspects)} of {len(first)} look worse; measuring those again")
+        again = self.measure(kind, [(c.key, c.threads) for c in suspects], RETRY_PAIRS)
+        return first, slower_twice(suspects, again)
+
+
+def why_not(kind: str) -> str | None:
+    if kind == "instructions":
+        return instructions.why_not()
+    return memory.why_not() if kind == "memory" else None
+
+
+def report_failures(gate: Gate, failures: list[Comparison]) -> None:
+    shutil.rmtree(blame.PROFILES, ignore_errors=True)
+    blames = {}
+    for found in failures[:8]:
+        busy = gate.busy.get((found.key, found.threads)) if found.kind == "time" else None
+        blames[found.identity] = blame.blame(gate.base, gate.head, found, busy)
+    for found in failures[8:]:
+        blames[found.identity] = ["not looked at: there are too many"]
+    print_table("worse than the base", *comparison_table(failures))
+    for found in failures:
+        print(f"{found.kind}, {found.key}:")
+        for line in blames[found.identity] or ["nothing that stands out was found"]:
+            print(f"    {line}")
+    for path in blame.written():
+        print(f"profile: {path.relative_to(trees.ROOT)}")
+
+
+def run_gate(base: Tree, head: Tree, *, kinds, only: str, threads: int, seconds: float):
+    """(all comparisons, failures); prints what it finds."""
+    gate = Gate(base, head, only, threads, seconds)
+    everything: list[Comparison] = []
+    failures: list[Comparison] = []
+    for kind in kinds:
+        reason = why_not(kind)
+        if reason:
+            tell(f"{kind}: not compared, {reason}")
+            continue
+        if time.monotonic() > gate.end:
+            tell(f"{kind}: not compared, time is up")
+            continue
+        found, worse = gate.run(kind)
+        everything += found
+        failures += worse
+    return gate, everything, failures
+
+
+def print_summary(everything: list[Comparison]) -> None:
+    for kind in KINDS:
+        measured = [c for c in everything if c.kind == kind and c.ratio is not None]
+        if measured:
+            ratios = sorted(c.ratio for c in measured)
+            tell(
+                f"{kind}: {len(measured)} cases compared, head / base from {ratios[0]:.3f} "
+                f"to {ratios[-1]:.3f}"
+            )
+    notes = [c for c in everything if c.ratio is None]
+    for c in notes[:10]:
+        tell(f"{c.kind}, {c.key}: not compared, {c.note}")
+    if len(notes) > 10:
+        tell(f"... and {len(notes) - 10} more")
+
+
+def parse(arguments) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--base", default="HEAD", help="revision to compare with (default: HEAD)")
+    parser.add_argument("--head", default=None, help="revision to judge (default: working tree)")
+    parser.add_argument("--kinds", default=",".join(KINDS), help=f"of {', '.join(KINDS)}")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="cases whose name matches")
+    parser.add_argument("--threads", type=int, default=available_cpus(), metavar="N")
+    parser.add_argument("--seconds", type=float, default=540.0, help="for all but the building")
+    parser.add_argument("--build-seconds", type=float, default=900.0, help="for each revision")
+    parser.add_argument("--if-possible", action="store_true", help="0 where it cannot be done")
+    parser.add_argument(
+        "--take-built", action="store_true", help="use the kernels that `make build` has built"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None) -> int:
+    options = parse(arguments)
+    try:
+        # The head first: what the checkout has built serves it, and the base then builds what
+        # differs.
+        head = trees.obtain(options.head, options.build_seconds, take_built=options.take_built)
+        base = trees.obtain(options.base, options.build_seconds)
+    except Unavailable as reason:
+        tell(f"no comparison with {options.base}: {reason}")
+        return 0 if options.if_possible else 2
+    tell(f"{head.label} against {base.label}, CPU level {trees.LEVEL}")
+    if head.site == base.site:
+        tell("the two have the same sources: nothing to compare")
+        return 0
+    gate, everything, failures = run_gate(
+        base,
+        head,
+        kinds=options.kinds.split(","),
+        only=options.only,
+        threads=options.threads,
+        seconds=options.seconds,
+    )
+    print_summary(everything)
+    if failures:
+        report_failures(gate, failures)
+        return 1
+    tell("passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    sys.exit(main())
