@@ -54,8 +54,7 @@ def load_table(load: dict):
 def first_call_table(first_calls: dict):
     header = ["function", "first call", "second call"]
     return header, [
-        [name, show_time(first), show_time(second)]
-        for name, (first, second) in first_calls.items()
+        [name, show_time(first), show_time(second)] for name, (first, second) in first_calls.items()
     ]
 
 

@@ -7,8 +7,10 @@ import base64
 from functools import partial
 from html import escape
 from importlib.util import find_spec
+from statistics import geometric_mean
 
-from . import pictures, pixels, spectra
+from . import behaviour_pictures, pictures, pixels, spectra
+from .comparison import change_table
 from .machine import machine_lines
 from .table import bars_table, by_operation, case_table, digits_table
 
@@ -20,6 +22,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
        max-width: 62rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+p.summary { font-size: 1.1rem; }
 p.note { color: var(--soft); font-size: .9rem; }
 img { width: 100%; max-width: 46rem; height: auto; }
 div.scroll { overflow-x: auto; }
@@ -70,7 +73,9 @@ def html_picture(draw, description: str) -> str:
 def html_pictures(result: dict) -> list[str]:
     if not find_spec("matplotlib"):
         return ['<p class="note">No pictures: matplotlib is not installed.</p>']
-    records, limits, threads = result["cases"], result["limits"], result["machine"]["threads"]
+    records, limits = result["cases"], result["limits"]
+    # Most cases run on all threads only: a roof above nothing says nothing.
+    roofs = sorted({r["threads"] for r in records if not r["is_overhead"]})
     return [
         "<h2>Ours against the fastest peer</h2>",
         '<p class="note">Bar: steady. Ring: isolated.</p>',
@@ -78,7 +83,13 @@ def html_pictures(result: dict) -> list[str]:
             lambda theme: pictures.draw_ratios(records, theme),
             "Ratio of the fastest peer's time to ours, case by case; the figures are in the tables",
         ),
-        f"<h2>Roofline, {threads} threads</h2>",
+        *[part for n in roofs for part in html_roofline(records, limits, n)],
+    ]
+
+
+def html_roofline(records, limits, threads: int) -> list[str]:
+    return [
+        f"<h2>Roofline, {threads} thread{'s' * (threads > 1)}</h2>",
         '<p class="note">Circles: float32. Squares: float64. The sloped roofs are the copy rates '
         "measured in the cache (solid) and in memory (dotted).</p>",
         html_picture(
@@ -173,12 +184,49 @@ def html_bars(verdicts) -> list[str]:
     return ["<h2>Bars that fall short</h2>", html_table(*bars_table(verdicts))]
 
 
+def html_changes(found) -> list[str]:
+    if not found:
+        return []
+    note = "Judged by the ratio to a peer that both runs measured; above 1 it is faster now."
+    return [
+        "<h2>Since the earlier run</h2>",
+        f'<p class="note">{note}</p>',
+        html_table(*change_table(found)),
+    ]
+
+
+def html_summary(records) -> list[str]:
+    """What a reader in a hurry wants to know."""
+    ratios = [r["best"]["steady"][1] for r in records if r["best"].get("steady")]
+    if not ratios:
+        return []
+    ahead = sum(ratio >= 1 for ratio in ratios)
+    wrong = sum(r["agrees"] is False for r in records)
+    return [
+        f'<p class="summary"><b>{ahead} of {len(ratios)}</b> cases are faster than the fastest '
+        f"peer, by <b>{geometric_mean(ratios):.2f}×</b> in the geometric mean of all; the least "
+        f"ratio is {min(ratios):.2f}×. {wrong or 'No'} result is wrong.</p>"
+    ]
+
+
+def html_behaviour(found) -> list[str]:
+    if found is None:
+        return []
+    if isinstance(found, str):
+        return ["<h2>Behaviour</h2>", f'<p class="note">{escape(found)}</p>']
+    has_pictures = find_spec("matplotlib") is not None
+    return behaviour_pictures.sections(found, html_table, html_picture, has_pictures)
+
+
 def html_page(result: dict, verdicts=None) -> str:
     """The page for a result; `verdicts` are the bars that fall short, if bars were judged."""
     facts = "<br>".join(map(escape, machine_lines(result["machine"], result["limits"])))
     parts = ["<h1>fastmath_ml: speed</h1>", f'<p class="note">{facts}</p>']
     parts += html_bars(verdicts)
+    parts += html_summary(result["cases"])
+    parts += html_changes(result.get("changes"))
     parts += html_pictures(result)
+    parts += html_behaviour(result.get("behaviour"))
     parts += html_digits(result["digits"])
     parts += html_training(result.get("training"))
     parts += html_pixels(result.get("pixels"))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from . import bars as judging
-from . import pixels, report, spectra, table
+from . import comparison, pixels, report, spectra, table
 from .cases import ALL, CASES, Case
 from .footprint import import_verdicts
 from .machine import available_cpus, describe_machine, machine_lines
@@ -198,8 +198,8 @@ def measure(cases: list[Case], tasks: list[Task], effort: Effort, limits, *, int
 
 
 def on_real_data(module: str) -> Any:
-    """What a module that works on real data found, or why it found nothing."""
-    if not is_installed("sklearn"):
+    """What a module that works in a process of its own found, or why it found nothing."""
+    if module != "behaviour" and not is_installed("sklearn"):
         return "scikit-learn is not installed"
     command = [sys.executable, "-m", f"benchmarks.{module}", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -224,6 +224,12 @@ def parse(arguments) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=available_cpus(), metavar="N")
     parser.add_argument("--dtype", default="", help="float32 or float64")
     parser.add_argument("--output", type=Path, default=ROOT / "bench-report", metavar="DIR")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="FILE",
+        help="the results.json of an earlier run: what became faster or slower since",
+    )
     return parser.parse_args(arguments)
 
 
@@ -285,9 +291,15 @@ def main(arguments=None) -> int:
         pixels.print_pixels(result["pixels"])
         result["spectra"] = on_real_data("spectra")
         spectra.print_spectra(result["spectra"])
+        if not options.only:
+            result["behaviour"] = on_real_data("behaviour")
     effort = QUICK if quick else FULL if options.bars is None else BARS
     result["cases"] = measure(cases, tasks, effort, limits, internal=not quick)
     table.print_cases(result["cases"])
+    if options.compare:
+        earlier = json.loads(options.compare.read_text(encoding="utf-8"))
+        result["changes"] = comparison.changes(result["cases"], earlier["cases"])
+        table.print_table("since the earlier run", *comparison.change_table(result["changes"]))
     short = None
     if options.bars is not None:
         short = judge_bars(cases, tasks, result["cases"], limits, options)
