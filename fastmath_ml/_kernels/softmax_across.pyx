@@ -5,10 +5,12 @@ Neighbours in memory belong to different lines.
     short lines                 a vector of neighbouring lines at a time, in registers and L1
     one block                   steps x lines that fit the L2 cache; swept for the maxima, for the
                                 exponentials and sums, and for the scaling
-    several blocks              each with maxima and sums of its own; a second sweep multiplies each
-                                block by its factors, exp(block maximum - maximum) / sum
+    several blocks              each with maxima and sums of its own; a second sweep reads x again:
+                                out = exp(x - maximum) / sum
 
-log_softmax stores no exponentials: its last sweep is out = (x - maximum) - log(sum).
+log_softmax stores no exponentials: its last sweep is out = (x - maximum) - log(sum). Nor does
+softmax over several blocks: storing them and multiplying each block by its factors made every
+exponential once, but read and wrote `out` once more: 4096 x 1024 took 1.2 times as long.
 
 Blocks are whole runs of memory. Narrow strips down the whole axis, copied to scratch memory, read
 less, but lines a power of two apart evict each other and nothing is prefetched: 4096 x 1024 along
@@ -96,6 +98,19 @@ cdef void short_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept n
         short_range(begin, end, <Lines*>context, <double>0)
 
 
+cdef inline void exp_block(const real* x, real* out, Py_ssize_t stride, Py_ssize_t n_steps,
+                           Py_ssize_t width, const real* shift, const real* factor) noexcept nogil:
+    cdef Py_ssize_t lanes = vlanes(<real>0), _, col
+    for _ in range(n_steps):
+        col = 0
+        while col < width:
+            store_columns(out + col, vexp(load_columns(x + col, width - col) - vload(shift + col))
+                          * vload(factor + col), width - col)
+            col += lanes
+        x += stride
+        out += stride
+
+
 cdef inline void scale_block(real* x, Py_ssize_t stride, Py_ssize_t n_steps, Py_ssize_t width,
                              const real* factor) noexcept nogil:
     cdef Py_ssize_t lanes = vlanes(<real>0), _, col
@@ -124,11 +139,11 @@ cdef inline void subtract_block(const real* x, real* out, Py_ssize_t stride, Py_
 
 cdef inline void block_as(const real* x, real* out, Py_ssize_t stride, Py_ssize_t n_steps,
                           Py_ssize_t width, real* largest, real* total, real* part,
-                          bint logarithm) noexcept nogil:
+                          bint logarithm, bint storing) noexcept nogil:
     """out = exp(x - largest) for n_steps steps of `width` lines; the maxima and sums by line.
 
-    Steps are `stride` apart; largest, total and part hold whole vectors. For the logarithm the
-    exponentials are not stored and infinite maxima count as 0.
+    Steps are `stride` apart; largest, total and part hold whole vectors. For the logarithm
+    infinite maxima count as 0.
     """
     cdef Py_ssize_t lanes = vlanes(<real>0), i, _, col, end, n
     cdef vec[real] low = vset(<real>-INFINITY), value, shift
@@ -155,13 +170,13 @@ cdef inline void block_as(const real* x, real* out, Py_ssize_t stride, Py_ssize_
             while col < width:
                 n = width - col
                 shift = vload(largest + col)
-                value = exp_columns(x + col, out + col, n, shift, not logarithm)
+                value = exp_columns(x + col, out + col, n, shift, storing)
                 value = value + exp_columns(x + stride + col, out + stride + col, n, shift,
-                                            not logarithm)
+                                            storing)
                 value = value + exp_columns(x + 2 * stride + col, out + 2 * stride + col, n, shift,
-                                            not logarithm)
+                                            storing)
                 value = value + exp_columns(x + 3 * stride + col, out + 3 * stride + col, n, shift,
-                                            not logarithm)
+                                            storing)
                 vstore(part + col, vload(part + col) + value)
                 col += lanes
             x += 4 * stride
@@ -171,7 +186,7 @@ cdef inline void block_as(const real* x, real* out, Py_ssize_t stride, Py_ssize_
             col = 0
             while col < width:
                 value = exp_columns(x + col, out + col, width - col, vload(largest + col),
-                                    not logarithm)
+                                    storing)
                 vstore(part + col, vload(part + col) + value)
                 col += lanes
             x += stride
@@ -210,9 +225,14 @@ cdef void blocks_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zero
         x = <const real*>lines.x + at
         out = <real*>lines.out + at
         if lines.logarithm:
-            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, True)
+            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, True,
+                     False)
+        elif lines.n_blocks > 1:
+            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, False,
+                     False)
         else:
-            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, False)
+            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, False,
+                     True)
         if lines.n_blocks == 1:
             factors_as(lines, item, zero)
             if lines.logarithm:
@@ -222,9 +242,9 @@ cdef void blocks_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zero
 
 
 cdef void factors_as(Lines* lines, Py_ssize_t at, real zero) noexcept nogil:
-    """Phase two, for one outer index: each block's maxima become its factors exp(m - M) / S.
-
-    For the logarithm the first block's maxima and sums become M and log(S) of the lines.
+    """Phase two, for one outer index: the first block's maxima and sums become M and 1 / S of the
+    lines, for the logarithm M and log(S). Of one block the maxima become 1 / S, by which its
+    exponentials are multiplied.
     """
     cdef Py_ssize_t lanes = vlanes(zero), padded = lines.band_padded, col, block
     cdef Py_ssize_t step = 2 * padded
@@ -250,9 +270,11 @@ cdef void factors_as(Lines* lines, Py_ssize_t at, real zero) noexcept nogil:
             col += lanes
             continue
         total = vset(<real>1) / total
-        for block in range(lines.n_blocks):
-            value = vexp(vload(first + block * step + col) - largest) * total
-            vstore(first + block * step + col, value)
+        if lines.n_blocks == 1:
+            vstore(first + col, total)
+        else:
+            vstore(first + col, largest)
+            vstore(first + padded + col, total)
         col += lanes
 
 
@@ -263,7 +285,7 @@ cdef void factors_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zer
 
 
 cdef void scale_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zero) noexcept nogil:
-    """Phase three: the exponentials of each block times its factors, or the differences."""
+    """Phase three: exp(x - M) / S of each block, or the differences."""
     cdef Py_ssize_t item, block, n_items, at, n_steps, step = 2 * lines.band_padded
     cdef real* statistics
     # From the back: what phase one wrote last is still in cache.
@@ -273,13 +295,13 @@ cdef void scale_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zero)
         at = lines.first_col + (
             item // lines.n_blocks * lines.length + block * lines.block_steps) * lines.inner
         n_steps = min(lines.block_steps, lines.length - block * lines.block_steps)
-        statistics = <real*>lines.statistics + item * step
+        statistics = <real*>lines.statistics + (item - block) * step
         if lines.logarithm:
-            statistics -= block * step
             subtract_block(<const real*>lines.x + at, <real*>lines.out + at, lines.inner, n_steps,
                            lines.band, statistics, statistics + lines.band_padded)
         else:
-            scale_block(<real*>lines.out + at, lines.inner, n_steps, lines.band, statistics)
+            exp_block(<const real*>lines.x + at, <real*>lines.out + at, lines.inner, n_steps,
+                      lines.band, statistics, statistics + lines.band_padded)
 
 
 cdef void blocks_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
