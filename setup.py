@@ -44,6 +44,8 @@ LEVEL_MODULES = [
     "sparse",
     "norms",
     "information",
+    "moments",
+    "order_statistics",
     "bits",
     "small",
     "candidates",

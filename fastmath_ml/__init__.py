@@ -13,7 +13,7 @@ from . import _kernels  # noqa: F401  chooses the CPU level, or says why it cann
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import calculus, information, linalg, losses, optim, pairwise, reference, special
+    from . import calculus, information, linalg, losses, optim, pairwise, reference, special, stats
     from ._config import cpu_level, show_config
     from ._threads import get_num_threads, num_threads
     from ._warmup import warmup
@@ -119,6 +119,7 @@ _MODULES = (
     "pairwise",
     "reference",
     "special",
+    "stats",
 )
 
 __all__ = [
@@ -166,6 +167,7 @@ __all__ = [
     "show_config",
     "softmax",
     "special",
+    "stats",
     "svd_topk",
     "topk",
     "vecdot",

@@ -140,7 +140,7 @@ def test_unknown_names_are_attribute_errors():
         _ = fm.sofmax
 
 
-MODULES = ["linalg", "pairwise", "special", "optim", "losses", "information", "reference"]
+MODULES = ["linalg", "pairwise", "special", "optim", "losses", "information", "stats", "reference"]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -165,7 +165,7 @@ WITHOUT_REFERENCE = {
 
 
 def test_reference_has_every_numeric_function():
-    modules = (fm.linalg, fm.pairwise, fm.special, fm.optim, fm.losses, fm.information)
+    modules = (fm.linalg, fm.pairwise, fm.special, fm.optim, fm.losses, fm.information, fm.stats)
     numeric = {name for m in modules for name in m.__all__}
     assert set(fm.reference.__all__) == numeric - WITHOUT_REFERENCE
 

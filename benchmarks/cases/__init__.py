@@ -21,6 +21,7 @@ from . import (
     products,
     small,
     special,
+    stats,
 )
 from .base import ALL, Bar, Case, Inputs
 
@@ -36,6 +37,7 @@ FAMILIES = (
     losses,
     decompositions,
     small,
+    stats,
     calculus,
     brief,
 )

@@ -21,6 +21,7 @@ from . import (
     pairwise,
     small,
     special,
+    stats,
 )
 from .base import Check, Outcome, largest_error, run_check
 
@@ -38,6 +39,7 @@ CHECKS: dict[str, Callable[[np.random.Generator, str], Iterator[Check]]] = {
     **pairwise.CHECKS,
     **neighbors.CHECKS,
     **optim.CHECKS,
+    **stats.CHECKS,
 }
 
 

@@ -3,7 +3,7 @@
 Each function takes what its namesake takes, except `out=`, and returns float64.
 """
 
-from . import decompositions, information, linalg, losses, optim, pairwise, special
+from . import decompositions, information, linalg, losses, optim, pairwise, special, stats
 from .decompositions import *
 from .information import *
 from .linalg import *
@@ -11,6 +11,7 @@ from .losses import *
 from .optim import *
 from .pairwise import *
 from .special import *
+from .stats import *
 
 __all__ = [
     *decompositions.__all__,
@@ -20,4 +21,5 @@ __all__ = [
     *optim.__all__,
     *pairwise.__all__,
     *special.__all__,
+    *stats.__all__,
 ]

@@ -1,0 +1,432 @@
+"""Mean and variance along any axis, centring, and the covariance matrix.
+
+An array is (n_outer, n, n_inner) and is reduced over n, in one pass at memory speed and in double
+precision throughout (moments.h says how):
+
+    n_inner = 1     along the line, in blocks; short lines are transposed, 64 at a time
+    n_inner > 1     across a strip of columns; several rows are taken as one where there are few
+
+A few long lines are cut into segments fixed by the shape, merged in their order.
+
+The covariance matrix is the product of the centred data with itself, of which the GEMM engine
+computes one triangle. Blocks of observations are centred into scratch memory, so that there is
+neither a centred copy nor the cancellation of X^T X - n m m^T. Segments of the observations, fixed
+by the shape, are the work of the threads while the result is small; they are added up in double.
+The blocks of a larger result are the work of the threads, one block of observations after another.
+"""
+
+from libc.string cimport memset
+
+cimport numpy as cnp
+
+from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY, Product, multiply_blocks
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+
+cnp.import_array()
+
+cdef extern from "moments.h" namespace "fm" nogil:
+    cppclass moment:
+        double n, mean, rest, m2
+
+    cppclass moment_task:
+        Py_ssize_t itemsize, n_outer, n, n_inner, first, end, strips, grouped
+        const void* x
+        void* mean
+        void* variance
+        double* count
+        double ddof
+        int squares, omit, root, wide_results
+        int* is_short
+
+    const Py_ssize_t STRIP, SHORT_LINE, SHORT_GROUP, ROW_BLOCK
+    void moment_items(const moment_task&, Py_ssize_t begin, Py_ssize_t end,
+                      moment* partial) noexcept
+    void merge_moments(const moment_task&, moment* total, const moment* partial) noexcept
+    void emit(const moment_task&, Py_ssize_t at, const moment&) noexcept
+    void centre_row[T, Out](const T* x, Py_ssize_t n, const double* mean, Py_ssize_t mean_step,
+                            const double* factor, Py_ssize_t factor_step, bint divide,
+                            Out* out) noexcept
+
+cdef enum:
+    SEGMENT = 1 << 16               # elements of a line, or of a column times their number
+    # The largest number of features whose products are summed segment by segment.
+    FEW_FEATURES = 256
+    # Observations of a segment and of a block that is centred at once, and bytes of the latter.
+    COVARIANCE_SEGMENT = 2048
+    COVARIANCE_BLOCK = 512
+    WIDE_BLOCK_BYTES = 8 << 20
+    SCRATCH_CENTRED = 2
+    SCRATCH_PRODUCT = 3
+
+
+# ---- mean and variance ----
+
+cdef void items_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    moment_items((<moment_task*>context)[0], begin, end, NULL)
+
+
+cdef void segment_body(Py_ssize_t begin, Py_ssize_t end, void* partial,
+                       void* context) noexcept nogil:
+    cdef moment_task task = (<moment_task*>context)[0]
+    task.first = begin
+    task.end = end
+    moment_items(task, 0, task.n_outer * task.strips, <moment*>partial)
+
+
+cdef void merge_segment(void* total, const void* partial, void* context) noexcept nogil:
+    merge_moments((<moment_task*>context)[0], <moment*>total, <const moment*>partial)
+
+
+cdef int run(moment_task* task) except -1 nogil:
+    """Assumes n_outer, n and n_inner of at least 1."""
+    cdef Py_ssize_t n_items, n_results = task.n_outer * task.n_inner, i
+    cdef double work_ns = <double>n_results * task.n * task.itemsize / 24.0
+    cdef moment* total
+    task.first = 0
+    task.end = task.n
+    task.strips = 1 if task.n_inner == 1 else (task.n_inner + STRIP - 1) // STRIP
+    task.grouped = task.n_inner == 1 and task.n <= SHORT_LINE and task.n_outer >= 8
+    n_items = task.n_outer * task.strips
+    if n_items <= 16 and task.n * task.n_inner >= 4 * SEGMENT and task.n >= 2 * ROW_BLOCK:
+        total = <moment*>thread_scratch(0, n_results * sizeof(moment))
+        if total == NULL:
+            return OUT_OF_MEMORY
+        memset(<void*>total, 0, n_results * sizeof(moment))
+        ordered_reduce(task.n, max(SEGMENT // task.n_inner, ROW_BLOCK),
+                       n_results * sizeof(moment), work_ns, segment_body, merge_segment, total,
+                       task)
+        for i in range(n_results):
+            emit(task[0], i, total[i])
+        return 0
+    if task.grouped:
+        n_items = (task.n_outer + SHORT_GROUP - 1) // SHORT_GROUP
+        work_ns *= 4
+    return parallel_for(n_items, 1, work_ns + 5.0 * n_items, items_body, task)
+
+
+cdef run_or_raise(moment_task* task):
+    cdef int status
+    if task.n_outer * task.n * task.n_inner < 512:
+        status = run(task)
+    else:
+        with nogil:
+            status = run(task)
+    if status:
+        raise MemoryError("no scratch memory for the moments")
+
+
+def moments_plain(x, axis, int kind, double ddof):
+    """Mean (kind 0), variance (1) or standard deviation (2); None where x or axis is not so plain.
+
+    The common case, recognised before any general code runs: a C-ordered float32 or float64 array,
+    axis None or an integer, a degree of freedom left.
+    """
+    cdef cnp.ndarray a, c
+    cdef moment_task task
+    cdef Py_ssize_t shape[64]
+    cdef int dtype, n_axes, at, i, is_short = 0
+    if not cnp.PyArray_CheckExact(x):
+        return None
+    a = x
+    dtype = cnp.PyArray_TYPE(a)
+    if (dtype != cnp.NPY_FLOAT32 and dtype != cnp.NPY_FLOAT64) or not cnp.PyArray_ISCARRAY_RO(a):
+        return None
+    n_axes = cnp.PyArray_NDIM(a)
+    task.n_outer = task.n_inner = 1
+    if axis is None:
+        task.n = cnp.PyArray_SIZE(a)
+        n_axes = 1
+    elif type(axis) is int:
+        if not -n_axes <= axis < n_axes:
+            return None
+        at = axis
+        if at < 0:
+            at += n_axes
+        task.n = cnp.PyArray_DIM(a, at)
+        for i in range(at):
+            shape[i] = cnp.PyArray_DIM(a, i)
+            task.n_outer *= shape[i]
+        for i in range(at + 1, n_axes):
+            shape[i - 1] = cnp.PyArray_DIM(a, i)
+            task.n_inner *= shape[i - 1]
+    else:
+        return None
+    if task.n == 0 or task.n_outer * task.n_inner == 0 or task.n <= ddof:
+        return None
+    c = cnp.PyArray_SimpleNew(n_axes - 1, <cnp.npy_intp*>shape, dtype)
+    task.x = cnp.PyArray_DATA(a)
+    task.itemsize = cnp.PyArray_ITEMSIZE(a)
+    task.mean = NULL if kind else cnp.PyArray_DATA(c)
+    task.variance = cnp.PyArray_DATA(c) if kind else NULL
+    task.count = NULL
+    task.ddof = ddof
+    task.squares = kind > 0
+    task.omit = task.wide_results = 0
+    task.root = kind == 2
+    task.is_short = &is_short
+    run_or_raise(&task)
+    return cnp.PyArray_ToScalar(cnp.PyArray_DATA(c), c) if n_axes == 1 else c
+
+
+def moments(cnp.ndarray x, mean, variance, count, double ddof, bint root, bint omit):
+    """Mean, variance (its root) and number of elements over axis 1; what is None is not wanted.
+
+    x is C-ordered (n_outer, n, n_inner), float32 or float64, and not empty; mean and variance are
+    C-ordered (n_outer, n_inner), both float64 or both as x; count is float64. omit leaves NaN out.
+    True where a result has no degree of freedom left. The caller has checked all this.
+    """
+    cdef moment_task task
+    cdef int is_short = 0
+    cdef cnp.ndarray result = variance if mean is None else mean
+    task.x = cnp.PyArray_DATA(x)
+    task.itemsize = cnp.PyArray_ITEMSIZE(x)
+    task.n_outer = cnp.PyArray_DIM(x, 0)
+    task.n = cnp.PyArray_DIM(x, 1)
+    task.n_inner = cnp.PyArray_DIM(x, 2)
+    task.mean = NULL if mean is None else cnp.PyArray_DATA(mean)
+    task.variance = NULL if variance is None else cnp.PyArray_DATA(variance)
+    task.count = NULL
+    if count is not None:
+        task.count = <double*>cnp.PyArray_DATA(count)
+    task.ddof = ddof
+    task.squares = variance is not None
+    task.omit = omit
+    task.root = root
+    task.wide_results = cnp.PyArray_ITEMSIZE(result) == 8
+    task.is_short = &is_short
+    run_or_raise(&task)
+    return is_short != 0
+
+
+# ---- (x - mean) factor ----
+
+cdef struct Centring:
+    Py_ssize_t n, n_inner
+    int types                       # bytes of x and of out: 44, 48, 88 or 84
+    const void* x
+    void* out
+    const double* mean
+    const double* factor
+    bint divide
+
+
+cdef void centre(int types, const void* x, Py_ssize_t at, Py_ssize_t n, const double* mean,
+                 Py_ssize_t mean_step, const double* factor, Py_ssize_t factor_step, bint divide,
+                 void* out, Py_ssize_t out_at) noexcept nogil:
+    """out[out_at:] = (x[at:] - mean) factor, n elements."""
+    if types == 44:
+        centre_row(<const float*>x + at, n, mean, mean_step, factor, factor_step, divide,
+                   <float*>out + out_at)
+    elif types == 88:
+        centre_row(<const double*>x + at, n, mean, mean_step, factor, factor_step, divide,
+                   <double*>out + out_at)
+    elif types == 48:
+        centre_row(<const float*>x + at, n, mean, mean_step, factor, factor_step, divide,
+                   <double*>out + out_at)
+    else:
+        centre_row(<const double*>x + at, n, mean, mean_step, factor, factor_step, divide,
+                   <float*>out + out_at)
+
+
+cdef void centre_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    """Items are the rows of (n_outer n, n_inner), or elements where n_inner is 1."""
+    cdef const Centring* p = <const Centring*>context
+    cdef Py_ssize_t item, outer, n
+    if p.n_inner == 1:
+        while begin < end:
+            outer = begin // p.n
+            n = min(end, (outer + 1) * p.n) - begin
+            centre(p.types, p.x, begin, n, p.mean + outer, 0, p.factor + outer, 0, p.divide,
+                   p.out, begin)
+            begin += n
+        return
+    for item in range(begin, end):
+        outer = item // p.n * p.n_inner
+        centre(p.types, p.x, item * p.n_inner, p.n_inner, p.mean + outer, 1, p.factor + outer, 1,
+               p.divide, p.out, item * p.n_inner)
+
+
+def centre_and_scale(cnp.ndarray x, cnp.ndarray mean, cnp.ndarray factor, cnp.ndarray out,
+                     bint divide):
+    """out = (x - mean) factor, or (x - mean) / factor, along axis 1.
+
+    x and out are C-ordered (n_outer, n, n_inner), float32 or float64; mean and factor float64
+    (n_outer, n_inner); out is x or apart from it. The caller has checked all this.
+    """
+    cdef Centring p
+    cdef Py_ssize_t n_items = cnp.PyArray_DIM(x, 0) * cnp.PyArray_DIM(x, 1)
+    p.n = cnp.PyArray_DIM(x, 1)
+    p.n_inner = cnp.PyArray_DIM(x, 2)
+    p.types = 10 * cnp.PyArray_ITEMSIZE(x) + cnp.PyArray_ITEMSIZE(out)
+    p.x = cnp.PyArray_DATA(x)
+    p.out = cnp.PyArray_DATA(out)
+    p.mean = <const double*>cnp.PyArray_DATA(mean)
+    p.factor = <const double*>cnp.PyArray_DATA(factor)
+    p.divide = divide
+    with nogil:
+        parallel_for(n_items, 1, <double>cnp.PyArray_SIZE(x) * (p.types % 10) / 12.0, centre_body,
+                     &p)
+
+
+# ---- covariance ----
+
+# x has one feature per column, or, where by_features, one per row. `roots` are the square roots of
+# the weights of the observations.
+cdef struct Covariance:
+    const void* x
+    Py_ssize_t stride               # elements from one row to the next
+    Py_ssize_t n, n_features
+    bint by_features
+    int types                       # bytes of an element of x and of the products
+    const double* mean
+    const double* roots
+    void* centred                   # a block that is being filled by all threads
+    Py_ssize_t first, block
+    bint failed
+
+
+cdef void centre_part(const Covariance* p, Py_ssize_t first, Py_ssize_t n, void* out,
+                      Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Rows begin to end of the block of the observations first to first + n: observations, or
+    features of n observations each.
+    """
+    cdef double one = 1.0
+    cdef const double* factor = &one
+    cdef Py_ssize_t i
+    for i in range(begin, end):
+        if p.by_features:
+            if p.roots != NULL:
+                factor = p.roots + first
+            centre(p.types, p.x, i * p.stride + first, n, p.mean + i, 0, factor, p.roots != NULL,
+                   False, out, i * p.block)
+        else:
+            if p.roots != NULL:
+                factor = p.roots + first + i
+            centre(p.types, p.x, (first + i) * p.stride, p.n_features, p.mean, 1, factor, 0,
+                   False, out, i * p.n_features)
+
+
+cdef void product_of(const Covariance* p, const void* centred, Py_ssize_t n, void* out,
+                     bint accumulate, Product* q) noexcept nogil:
+    """q becomes out (+)= C^T C for the block C of n observations."""
+    memset(q, 0, sizeof(Product))
+    q.itemsize = p.types % 10
+    q.n_rows = q.n_cols = q.c_row = p.n_features
+    q.depth = n
+    q.a = q.b = centred
+    q.a_row = q.b_col = p.block if p.by_features else 1
+    q.a_depth = q.b_depth = 1 if p.by_features else p.n_features
+    q.c = out
+    q.symmetric = True
+    q.accumulate = accumulate
+
+
+cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
+                             void* context) noexcept nogil:
+    cdef Covariance* p = <Covariance*>context
+    cdef Py_ssize_t n, first = begin, size = p.types % 10
+    cdef void* centred = thread_scratch(SCRATCH_CENTRED, p.block * p.n_features * size)
+    cdef Product q
+    if centred == NULL:
+        p.failed = True
+        return
+    while begin < end:
+        n = min(p.block, end - begin)
+        centre_part(p, begin, n, centred, 0, p.n_features if p.by_features else n)
+        product_of(p, centred, n, partial, begin > first, &q)
+        if multiply_blocks(&q):
+            p.failed = True
+            return
+        begin += n
+
+
+cdef void add_product(void* total, const void* partial, void* context) noexcept nogil:
+    cdef const Covariance* p = <const Covariance*>context
+    cdef Py_ssize_t i
+    if p.types % 10 == 4:
+        for i in range(p.n_features * p.n_features):
+            (<double*>total)[i] += (<const float*>partial)[i]
+    else:
+        for i in range(p.n_features * p.n_features):
+            (<double*>total)[i] += (<const double*>partial)[i]
+
+
+cdef void centre_shared(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    cdef const Covariance* p = <const Covariance*>context
+    centre_part(p, p.first, min(p.block, p.n - p.first), p.centred, begin, end)
+
+
+cdef int wide_covariance(Covariance* p, void* out) except -1 nogil:
+    """All threads centre a block of observations, then share its product."""
+    cdef Py_ssize_t n, size = p.types % 10
+    cdef int status = 0
+    cdef Product q
+    p.block = max(COVARIANCE_BLOCK, WIDE_BLOCK_BYTES // (p.n_features * size) // 16 * 16)
+    p.block = min(p.block, p.n)
+    p.centred = thread_scratch(SCRATCH_PRODUCT, p.block * p.n_features * size)
+    if p.centred == NULL:
+        return OUT_OF_MEMORY
+    p.first = 0
+    while p.first < p.n:
+        n = min(p.block, p.n - p.first)
+        parallel_for(p.n_features if p.by_features else n, 1,
+                     <double>n * p.n_features * size / 12.0, centre_shared, p)
+        product_of(p, p.centred, n, out, p.first > 0, &q)
+        status = multiply_blocks(&q)
+        if status:
+            return status
+        p.first += n
+    return 0
+
+
+def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, cnp.ndarray out):
+    """out = sum over observations of w (x - mean) (x - mean)^T, symmetric to the bit.
+
+    x is (n, n_features) or, by_features, (n_features, n), float32 or float64, with unit stride
+    along its last axis; mean float64 (n_features,), weights float64 (n,) square roots of the
+    weights or None. out is C-ordered: float64, or float32, which the products are computed in
+    then. Neither n nor n_features is 0. The caller has checked all this.
+    """
+    cdef Covariance p
+    cdef Py_ssize_t n_results
+    cdef int status = 0
+    cdef double work_ns
+    cdef double* total
+    memset(&p, 0, sizeof(p))
+    p.x = cnp.PyArray_DATA(x)
+    p.stride = cnp.PyArray_STRIDE(x, 0) // cnp.PyArray_ITEMSIZE(x)
+    p.by_features = by_features
+    p.n = cnp.PyArray_DIM(x, 1 if by_features else 0)
+    p.n_features = cnp.PyArray_DIM(x, 0 if by_features else 1)
+    p.types = 10 * cnp.PyArray_ITEMSIZE(x) + cnp.PyArray_ITEMSIZE(out)
+    p.mean = <const double*>cnp.PyArray_DATA(mean)
+    if weights is not None:
+        p.roots = <const double*>cnp.PyArray_DATA(weights)
+    n_results = p.n_features * p.n_features
+    if p.n_features > FEW_FEATURES:
+        with nogil:
+            status = wide_covariance(&p, cnp.PyArray_DATA(out))
+    else:
+        p.block = min(<Py_ssize_t>COVARIANCE_BLOCK, p.n)
+        work_ns = <double>p.n * n_results * (p.types % 10) / 800.0 + 1.0 * p.n * p.n_features
+        with nogil:
+            total = <double*>thread_scratch(SCRATCH_PRODUCT, n_results * sizeof(double))
+            if total == NULL:
+                status = OUT_OF_MEMORY
+            else:
+                memset(total, 0, n_results * sizeof(double))
+                ordered_reduce(p.n, COVARIANCE_SEGMENT, n_results * (p.types % 10), work_ns,
+                               covariance_segment, add_product, total, &p)
+        if status == 0:
+            copy_total(total, cnp.PyArray_DATA(out), n_results, p.types % 10 == 4)
+    if status or p.failed:
+        raise MemoryError("no scratch memory for a block of the centred data")
+
+
+cdef void copy_total(const double* total, void* out, Py_ssize_t n, bint narrow) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if narrow:
+            (<float*>out)[i] = <float>total[i]
+        else:
+            (<double*>out)[i] = total[i]

@@ -1,0 +1,376 @@
+// Order statistics by sifting, and histograms.
+//
+// The element of rank k is found in one pass over memory: a sample, at places that a fixed
+// generator gives, brackets it; the pass counts what lies below the bracket and keeps what lies in
+// it, a few percent, among which nth_element finishes. What is found is exact whatever the sample
+// was; where the bracket misses, the counts say on which side to go on. NaN fails every comparison
+// and so is neither counted nor kept; ranks are among the other elements.
+#ifndef FASTMATH_ML_ORDER_STATISTICS_H
+#define FASTMATH_ML_ORDER_STATISTICS_H
+
+#include "transpose.h"
+
+#include <algorithm>
+#include <limits>
+#include <math.h>
+
+namespace fm {
+
+constexpr ptrdiff_t SLACK = 16;           // elements that may be written beyond what is kept
+constexpr ptrdiff_t SORTED_LINE = 64;     // lines up to that are sorted
+constexpr ptrdiff_t SIFTED_LINE = 512;    // lines from there on are sifted
+constexpr ptrdiff_t MOST_SAMPLES = 16384;
+
+template <class T> FM_INLINE T infinity(T) { return std::numeric_limits<T>::infinity(); }
+
+struct sifted {
+    ptrdiff_t below = 0, kept = 0;
+    bool has_nan = false;
+};
+
+// Appends the elements from low to high to out, which holds `capacity` and SLACK more.
+template <class T>
+__attribute__((noinline)) void sift(const T *x, ptrdiff_t n, T low, T high, T *out,
+                                    ptrdiff_t capacity, sifted &found) {
+    constexpr ptrdiff_t lanes = vlanes(T{});
+    const vec<T> least = vset(low), most = vset(high);
+    ptrdiff_t below = found.below, kept = found.kept, i = 0;
+    mask<T> any_nan{};
+    for (; i + lanes <= n; i += lanes) {
+        const vec<T> value = vload(x + i);
+        any_nan = mor(any_nan, visnan(value));
+        below += __builtin_popcountll(mbits(vlt(value, least)));
+        uint64_t inside = mbits(mand(vge(value, least), vle(value, most)));
+        if (!inside) continue;
+        if (kept >= capacity) {
+            kept += __builtin_popcountll(inside);
+            continue;
+        }
+#if FM_X86 == 64
+        // In a register: the instruction that stores straight to memory is slow on some CPUs.
+        if constexpr (sizeof(T) == 4)
+            _mm512_storeu_ps(out + kept, _mm512_maskz_compress_ps(__mmask16(inside), value.v));
+        else
+            _mm512_storeu_pd(out + kept, _mm512_maskz_compress_pd(__mmask8(inside), value.v));
+        kept += __builtin_popcountll(inside);
+#else
+        for (; inside; inside &= inside - 1) out[kept++] = x[i + __builtin_ctzll(inside)];
+#endif
+    }
+    found.has_nan |= many(any_nan);
+    for (; i < n; i++) {
+        found.has_nan |= x[i] != x[i];
+        below += x[i] < low;
+        if (!(x[i] >= low && x[i] <= high)) continue;
+        if (kept < capacity) out[kept] = x[i];
+        kept++;
+    }
+    found.below = below, found.kept = kept;
+}
+
+// The elements that are not NaN, to the front of `out`; how many.
+template <class T> ptrdiff_t numbers_of(const T *x, ptrdiff_t n, T *out) {
+    ptrdiff_t kept = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        out[kept] = x[i];
+        kept += x[i] == x[i];
+    }
+    return kept;
+}
+
+// Where an element is looked for: between low and high, of which `before` are less than low and
+// `count` lie there.
+template <class T> struct search_range {
+    T low, high;
+    ptrdiff_t before, count;
+};
+
+// A bracket for rank k in the range; `samples` is memory for MOST_SAMPLES. False where too few
+// elements of the sample lie in the range.
+template <class T>
+bool bracket(const T *x, ptrdiff_t n, ptrdiff_t n_samples, uint64_t seed, ptrdiff_t k,
+             const search_range<T> &range, T *samples, T &low, T &high) {
+    ptrdiff_t m = 0;
+    uint64_t state = seed * 2654435769u + 12345;
+    for (ptrdiff_t i = 0; i < n_samples; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        const T value = x[ptrdiff_t((state >> 32) * uint64_t(n) >> 32)];
+        samples[m] = value;
+        m += value >= range.low && value <= range.high;
+    }
+    if (m < 32) return false;
+    const double share = double(k - range.before) / double(range.count);
+    const double at = share * double(m), margin = 3 * sqrt(at * (1 - share)) + 2;
+    const ptrdiff_t first = ptrdiff_t(at - margin), last = ptrdiff_t(at + margin + 1);
+    low = range.low, high = range.high;
+    if (last < m) {
+        std::nth_element(samples, samples + last, samples + m);
+        high = samples[last];
+        m = last;
+    }
+    if (first > 0 && first < m) {
+        std::nth_element(samples, samples + first, samples + m);
+        low = samples[first];
+    }
+    return true;
+}
+
+// Ranks k and k + 1 of m elements, which are rearranged. -0 comes out as 0: which of them stands
+// at a rank is chance.
+template <class T>
+void pick(T *x, ptrdiff_t m, ptrdiff_t k, bool with_next, T &first, T &next) {
+    std::nth_element(x, x + k, x + m);
+    first = next = x[k] + T(0);
+    if (with_next && k + 1 < m) next = *std::min_element(x + k + 1, x + m) + T(0);
+}
+
+// Ranks k and, with_next, k + 1 among the n_valid numbers of a line. `buffer` holds n + SLACK.
+template <class T>
+void select_line(const T *x, ptrdiff_t n, ptrdiff_t n_valid, ptrdiff_t k, bool with_next,
+                 T *buffer, T &first, T &next) {
+    if (n >= SIFTED_LINE) {
+        T samples[1024], low, high;
+        const search_range<T> whole{-infinity(T{}), infinity(T{}), 0, n_valid};
+        const ptrdiff_t n_samples = n < 4096 ? 128 : n / 32 < 1024 ? n / 32 : 1024;
+        sifted found;
+        if (bracket(x, n, n_samples, 1, k, whole, samples, low, high)) {
+            sift(x, n, low, high, buffer, n, found);
+            const ptrdiff_t at = k - found.below;
+            if (at >= 0 && at + with_next < found.kept)
+                return pick(buffer, found.kept, at, with_next, first, next);
+        }
+    }
+    pick(buffer, numbers_of(x, n, buffer), k, with_next, first, next);
+}
+
+// ---- lines of an array ----
+
+// x is (n_outer, n, n_inner), C order. Ranks are those of line (outer, inner), or of all lines
+// where rank_step is 0; n_ranks for each, ascending or not. out is (n_outer n_inner, n_ranks, 2).
+struct selection {
+    ptrdiff_t itemsize, n_outer, n, n_inner, n_ranks, rank_step;
+    const void *x;
+    const int64_t *ranks;
+    const int64_t *valid; // numbers in each line, or null: then a NaN is told in has_nan
+    uint8_t *has_nan;
+    void *out;
+};
+
+template <class T>
+void select_ranks(const selection &s, const T *x, ptrdiff_t line, T *buffer) {
+    const int64_t *ranks = s.ranks + line * s.rank_step;
+    T *out = static_cast<T *>(s.out) + line * s.n_ranks * 2;
+    ptrdiff_t n_valid = s.n;
+    if (s.valid) {
+        n_valid = s.valid[line];
+    } else {
+        ptrdiff_t i = 0;
+        constexpr ptrdiff_t lanes = vlanes(T{});
+        mask<T> bad{};
+        for (; i + lanes <= s.n; i += lanes) bad = mor(bad, visnan(vload(x + i)));
+        bool has_nan = many(bad);
+        for (; i < s.n; i++) has_nan |= x[i] != x[i];
+        s.has_nan[line] = has_nan;
+        if (has_nan) n_valid = 0;
+    }
+    if (n_valid == 0) {
+        for (ptrdiff_t j = 0; j < 2 * s.n_ranks; j++) out[j] = T(NAN);
+        return;
+    }
+    if (s.n <= SORTED_LINE || s.n_ranks > 4) {
+        const ptrdiff_t m = numbers_of(x, s.n, buffer);
+        std::sort(buffer, buffer + m);
+        for (ptrdiff_t j = 0; j < s.n_ranks; j++) {
+            const ptrdiff_t k = ranks[j];
+            out[2 * j] = buffer[k] + T(0);
+            out[2 * j + 1] = buffer[k + 1 < m ? k + 1 : k] + T(0);
+        }
+        return;
+    }
+    for (ptrdiff_t j = 0; j < s.n_ranks; j++)
+        select_line(x, s.n, n_valid, ranks[j], ranks[j] + 1 < n_valid, buffer, out[2 * j],
+                    out[2 * j + 1]);
+}
+
+// Items are lines, or groups of as many neighbouring columns as a vector has lanes; `columns` then
+// is memory for those.
+template <class T>
+void select_items(const selection &s, ptrdiff_t begin, ptrdiff_t end, T *buffer, T *columns) {
+    constexpr ptrdiff_t lanes = vlanes(T{});
+    const T *x = static_cast<const T *>(s.x);
+    const ptrdiff_t groups = (s.n_inner + lanes - 1) / lanes, step = s.n + lanes;
+    for (ptrdiff_t item = begin; item < end; item++) {
+        if (s.n_inner == 1) {
+            select_ranks(s, x + item * s.n, item, buffer);
+            continue;
+        }
+        const ptrdiff_t outer = item / groups, col = item % groups * lanes;
+        const ptrdiff_t n_cols = s.n_inner - col < lanes ? s.n_inner - col : lanes;
+        vec<T> block[lanes];
+        for (ptrdiff_t row = 0; row < s.n; row += lanes) {
+            const ptrdiff_t rows = s.n - row < lanes ? s.n - row : lanes;
+            load_transposed(x + (outer * s.n + row) * s.n_inner + col, s.n_inner, rows, n_cols,
+                            block);
+            for (ptrdiff_t j = 0; j < n_cols; j++) vstore(columns + j * step + row, block[j]);
+        }
+        for (ptrdiff_t j = 0; j < n_cols; j++)
+            select_ranks(s, columns + j * step, outer * s.n_inner + col + j, buffer);
+    }
+}
+
+// ---- one huge line: what happens between the passes, which the threads share ----
+
+// The number in the middle of low and high, in the order of their bits.
+template <class T, class Bits> T middle(T low, T high) {
+    const auto key = [](T x) {
+        Bits bits;
+        memcpy(&bits, &x, sizeof x);
+        const Bits sign = Bits(1) << (8 * sizeof(Bits) - 1);
+        return bits & sign ? Bits(~bits) : Bits(bits | sign);
+    };
+    const Bits a = key(low), b = key(high), sign = Bits(1) << (8 * sizeof(Bits) - 1);
+    const Bits mid = a + (b - a) / 2, bits = mid & sign ? Bits(mid ^ sign) : Bits(~mid);
+    T x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+FM_INLINE float middle(float low, float high) { return middle<float, uint32_t>(low, high); }
+FM_INLINE double middle(double low, double high) { return middle<double, uint64_t>(low, high); }
+
+template <class T> void start(search_range<T> &range, ptrdiff_t n_valid) {
+    range = {-infinity(T{}), infinity(T{}), 0, n_valid};
+}
+
+// What the next pass keeps: a bracket from a sample, or after some passes the middle alone.
+template <class T>
+void next_bracket(const T *x, ptrdiff_t n, int pass, ptrdiff_t k, const search_range<T> &range,
+                  T *samples, T &low, T &high) {
+    if (pass < 4 && bracket(x, n, MOST_SAMPLES, uint64_t(pass + 1), k, range, samples, low, high))
+        return;
+    low = high = middle(range.low, range.high);
+}
+
+// Whether rank k was among those kept (all of them: kept <= capacity, or all the same number);
+// if not, the range becomes what the counts leave.
+template <class T>
+bool narrow(search_range<T> &range, ptrdiff_t k, T low, T high, const sifted &found,
+            ptrdiff_t capacity) {
+    const ptrdiff_t end = range.before + range.count;
+    if (k < found.below) {
+        range.high = nextafter(low, -infinity(T{}));
+        range.count = found.below - range.before;
+        return false;
+    }
+    if (k >= found.below + found.kept) {
+        range.low = nextafter(high, infinity(T{}));
+        range.before = found.below + found.kept;
+        range.count = end - range.before;
+        return false;
+    }
+    if (found.kept <= capacity || low == high) return true;
+    range = {low, high, found.below, found.kept};
+    return false;
+}
+
+// ---- histograms ----
+
+// Where the bins are equally wide but for rounding, `low` and `high` are the bounds of each bin,
+// and of one bin more, for what is outside: -inf and inf. high of the last bin is inf.
+struct binning {
+    ptrdiff_t itemsize, n_bins, n;
+    const void *x, *edges; // n_bins + 1
+    const void *low, *high; // n_bins + 1 or null
+    const double *weights; // or null
+};
+
+// counts (int64, or double where there are weights) += the elements begin to end.
+template <class T>
+void bin_items(const binning &b, ptrdiff_t begin, ptrdiff_t end, int64_t *counts) {
+    constexpr ptrdiff_t block = 256, few = 512;
+    const T *x = static_cast<const T *>(b.x), *edges = static_cast<const T *>(b.edges);
+    const T *low = static_cast<const T *>(b.low), *high = static_cast<const T *>(b.high);
+    const T first = edges[0], last = edges[b.n_bins], top = T(b.n_bins - 1);
+    const T scale = T(b.n_bins) / (last - first);
+    const int32_t nowhere = int32_t(b.n_bins);
+    double *sums = reinterpret_cast<double *>(counts);
+    int32_t at[block];
+    // Several counters for a bin: an increment waits for the one before it.
+    uint32_t own[4 * (few + 1)];
+    const bool in_own = b.n_bins <= few && !b.weights;
+    if (in_own) memset(own, 0, sizeof own);
+    for (; begin < end; begin += block) {
+        const ptrdiff_t n = end - begin < block ? end - begin : block;
+        const T *values = x + begin;
+        if (low) {
+            for (ptrdiff_t i = 0; i < n; i++) {
+                T place = (values[i] - first) * scale;
+                place = place > 0 ? place : T(0);
+                place = place < top ? place : top;
+                const bool inside = values[i] >= first && values[i] <= last;
+                at[i] = inside ? int32_t(place) : nowhere;
+            }
+            // The guess may be off by one, since edges are rounded; the edges decide.
+            for (ptrdiff_t i = 0; i < n; i++) {
+                const int32_t bin = at[i] - (values[i] < low[at[i]]);
+                at[i] = bin + (values[i] >= high[bin]);
+            }
+        } else {
+            for (ptrdiff_t i = 0; i < n; i++) {
+                const T value = values[i];
+                const T *base = edges;
+                for (ptrdiff_t size = b.n_bins + 1; size > 1;) {
+                    const ptrdiff_t half = size / 2;
+                    base = base[half] <= value ? base + half : base;
+                    size -= half;
+                }
+                const int32_t bin = int32_t(base - edges);
+                const bool inside = value >= first && value <= last;
+                at[i] = inside ? (bin < nowhere ? bin : nowhere - 1) : nowhere;
+            }
+        }
+        if (b.weights) {
+            for (ptrdiff_t i = 0; i < n; i++)
+                if (at[i] < nowhere) sums[at[i]] += b.weights[begin + i];
+        } else if (in_own) {
+            ptrdiff_t i = 0;
+            for (; i + 4 <= n; i += 4)
+                for (int j = 0; j < 4; j++) own[4 * at[i + j] + j]++;
+            for (; i < n; i++) own[4 * at[i]]++;
+        } else {
+            for (ptrdiff_t i = 0; i < n; i++)
+                if (at[i] < nowhere) counts[at[i]]++;
+        }
+    }
+    for (ptrdiff_t i = 0; in_own && i < b.n_bins; i++)
+        for (int j = 0; j < 4; j++) counts[i] += own[4 * i + j];
+}
+
+// The least and the largest element; NaN where there is one.
+template <class T> void extent(const T *x, ptrdiff_t n, T &least, T &largest) {
+    constexpr ptrdiff_t lanes = vlanes(T{});
+    vec<T> low[4], high[4];
+    for (int k = 0; k < 4; k++) low[k] = high[k] = vset(x[0]);
+    mask<T> bad{};
+    ptrdiff_t i = 0;
+    for (; i + 4 * lanes <= n; i += 4 * lanes)
+        for (int k = 0; k < 4; k++) {
+            const vec<T> value = vload(x + i + k * lanes);
+            low[k] = vmin_fast(value, low[k]);
+            high[k] = vmax_fast(value, high[k]);
+            bad = mor(bad, visnan(value));
+        }
+    const vec<T> l = vmin_fast(vmin_fast(low[0], low[1]), vmin_fast(low[2], low[3]));
+    const vec<T> h = vmax_fast(vmax_fast(high[0], high[1]), vmax_fast(high[2], high[3]));
+    least = vreduce_min(l), largest = vreduce_max(h);
+    bool has_nan = many(bad) || x[0] != x[0];
+    for (; i < n; i++) {
+        has_nan |= x[i] != x[i];
+        least = x[i] < least ? x[i] : least;
+        largest = x[i] > largest ? x[i] : largest;
+    }
+    if (has_nan) least = largest = T(NAN);
+}
+
+}  // namespace fm
+
+#endif
