@@ -42,11 +42,12 @@ KERNELS := $(wildcard $(addprefix fastmath_ml/_kernels/*.,pyx pxd h))
 THREAD_TESTS := $(addprefix tests/test_,pool.py threads.py failures.py)
 ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark_cases.py gate.py \
 	calculus.py descent.py jit.py custom.py optim_fit.py \
-	peer_suites.py sklearn_svd.py special_as_scipy.py)
+	peer_suites.py sklearn_svd.py stats_as_peers.py special_as_scipy.py)
 LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
 # Under the sanitizers, at one level: a file or two for each family of kernels.
 KERNEL_TESTS := $(addprefix tests/test_,products.py products_dtypes.py linear.py logsumexp.py \
-	euclidean.py small.py losses_elements.py optim_losses.py norm.py information.py)
+	euclidean.py small.py losses_elements.py optim_losses.py norm.py information.py \
+	stats.py order_statistics.py)
 # What another interpreter could change: arguments, dtypes, out=, threads.
 PYTHON_TESTS := $(addprefix tests/test_,arrays.py linalg_semantics.py linear.py products.py \
 	small_semantics.py special.py pairwise.py threads.py)

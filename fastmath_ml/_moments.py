@@ -173,6 +173,8 @@ def reduce_moments(
         1 if at in axes else n for at, n in enumerate(array.shape) if keep or at not in axes
     )
     target = check_out(out, shape, result_dtype)
+    if omit and target is not None and target.dtype.kind not in "fc":
+        raise TypeError(f"out has dtype {target.dtype}; If a is inexact, then out must be inexact")
     omit = omit and array.dtype.kind not in "biu"
     x, is_flipped = lines_of(array, axes)
     freedom = 0 if kind == MEAN else ddof
@@ -195,6 +197,7 @@ def reduce_moments(
             result = result.astype(result_dtype, copy=False)
     if is_short:
         text = "Mean of empty slice" if kind == MEAN else "Degrees of freedom <= 0 for slice"
+        text += "." if omit and kind != MEAN else ""
         warnings.warn(text, RuntimeWarning, stacklevel=3)
     result = shaped_back(result, array.shape, axes, is_flipped, keep)
     return as_result(result[()] if target is None else result, result_dtype, target)

@@ -84,6 +84,7 @@ def _selected(x: Array, ranks: Array, valid: Array | None) -> tuple[Array, Array
         ordered = np.sort(x[:, :, 0], axis=1)
         has_nan = np.isnan(ordered[:, -1])
         ranks = np.broadcast_to(ranks, (n_lines, ranks.shape[1]))
+        ranks = ranks.astype(np.int64)
         last = (x.shape[1] if valid is None else valid[:, None]) - 1
         for at, k in enumerate((ranks, np.minimum(ranks + 1, last))):
             out[:, :, at] = np.take_along_axis(ordered, np.maximum(k, 0), axis=1) + 0
@@ -98,16 +99,17 @@ def _interpolated(pair: Array, weight: Array) -> Array:
     with np.errstate(all="ignore"):
         step = high - low
         result = np.where(weight >= 0.5, high - step * (1 - weight), low + step * weight)
-        # The difference of numbers of opposite sign may overflow.
-        too_far = np.isinf(step) & np.isfinite(low) & np.isfinite(high)
-        result = np.where(too_far, low * (1 - weight) + high * weight, result)
+        both = low + high
+        result = np.where((weight == 0.5) & np.isfinite(both), both * 0.5, result)
+        # The difference may overflow, or be infinite as one of them is.
+        result = np.where(np.isinf(step), low * (1 - weight) + high * weight, result)
     result = np.where((weight == 0) | (low == high), low, result)
     return np.asarray(np.where(weight == 1, high, result))
 
 
 def _count_valid(x: Array) -> Array:
     """The elements of each line that are not NaN, int64."""
-    return moments_of(x, False, True).count.ravel().astype(np.int64)
+    return np.asarray(moments_of(x, False, True).count.ravel(), np.int64)
 
 
 def _quantiles(
@@ -208,11 +210,7 @@ def _quantile(
     if quantiles.ndim > 2:
         raise ValueError(f"q has {quantiles.ndim} axes; q must be a scalar or 1d")
     own = array.dtype.newbyteorder("=")
-    if method in DISCRETE or whole:
-        result_dtype = own
-    elif own.kind in "iu":
-        result_dtype = np.result_type(np.float64, quantiles.dtype)
-    elif type(q) in (int, float):
+    if method in DISCRETE or whole or (type(q) in (int, float) and own.kind == "f"):
         result_dtype = own
     else:
         result_dtype = np.result_type(own, quantiles.dtype)

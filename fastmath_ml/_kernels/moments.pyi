@@ -4,10 +4,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-
 def moments_plain(x: Any, axis: Any, kind: int, ddof: float) -> Any: ...
-
-
 def moments(
     x: Array,
     mean: Array | None,
@@ -17,13 +14,7 @@ def moments(
     root: bool,
     omit: bool,
 ) -> bool: ...
-
-
-def centre_and_scale(
-    x: Array, mean: Array, factor: Array, out: Array, divide: bool
-) -> None: ...
-
-
+def centre_and_scale(x: Array, mean: Array, factor: Array, out: Array, divide: bool) -> None: ...
 def scatter_matrix(
     x: Array, by_features: bool, mean: Array, weights: Array | None, out: Array
 ) -> None: ...

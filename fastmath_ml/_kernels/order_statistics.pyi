@@ -4,15 +4,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-
-def select(
-    x: Array, ranks: Array, valid: Array | None, has_nan: Array, out: Array
-) -> None: ...
-
-
+def select(x: Array, ranks: Array, valid: Array | None, has_nan: Array, out: Array) -> None: ...
 def histogram_counts(
     x: Array, edges: Array, bounds: Array | None, weights: Array | None, out: Array
 ) -> None: ...
-
-
 def extent(x: Array) -> tuple[float, float]: ...

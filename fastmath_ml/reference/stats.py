@@ -201,21 +201,21 @@ _PLACES: dict[str, tuple[Fraction, Fraction]] = {
 
 def _place(n: int, q: float, method: str) -> tuple[int, float]:
     """The rank and how far to go to the next one."""
-    p = Fraction(q)
-    linear = (n - 1) * p
+    # NumPy takes these as they come out in float64: 10 times 0.1 is 1.
+    linear, share = (n - 1) * q, n * q
     if method in ("lower", "higher", "nearest", "midpoint"):
         low, high = math.floor(linear), math.ceil(linear)
         if method == "midpoint":
             return low, 0.5 * (high - low)
         return {"lower": low, "higher": high, "nearest": round(linear)}[method], 0.0
     if method == "inverted_cdf":
-        return max(math.ceil(n * p) - 1, 0), 0.0
+        return max(math.ceil(share) - 1, 0), 0.0
     if method == "averaged_inverted_cdf":
-        at = n * p - 1
-        low = math.floor(at)
-        return low, 0.5 if at == low else 1.0
+        low = math.floor(share - 1)
+        return low, 0.5 if share - 1 == low else 1.0
     if method == "closest_observation":
-        return max(round(n * p) - 1, 0), 0.0
+        return max(round(share) - 1, 0), 0.0
+    p = Fraction(q)
     alpha, beta = _PLACES[method]
     at = n * p + (alpha + p * (1 - alpha - beta)) - 1
     return math.floor(at), float(at - math.floor(at))
