@@ -71,7 +71,7 @@ def silu(x: npt.ArrayLike, *, out: Any = None) -> Any:
 
     Notes
     -----
-    Within 1 unit in the last place in float32 and 4 in float64, for every x.
+    Within 2 units in the last place in float32 and 4 in float64, for every x.
 
     References
     ----------

@@ -5,9 +5,10 @@
 // 4 ulp (double); for double gelu_tanh this holds down to x = -1, below which the rounding of the
 // argument of exp shows, 4 + 8 |x| + |x|^3 / 2 ulp.
 //
-// silu and the two forms of gelu multiply several factors, whose errors would add up to 3 or 4 ulp
-// of a float and more where exp is denormal. Floats are therefore computed in double, with
-// polynomials of float's accuracy: as fast as to carry the errors along, and rounded once.
+// The two forms of gelu multiply several factors, whose errors would add up to 3 or 4 ulp of a float
+// and more where exp is denormal. Floats are therefore computed in double, with polynomials of
+// float's accuracy, and rounded once; so is silu without FMA. With FMA silu and expit are a quotient
+// whose residual is known (times_sigmoid), twice as fast.
 //
 // gelu(x) = x (1 - c) for x >= 0, else x c, c = Phi(-|x|) = exp(-t^2 / 2) P(u) / (t + 4), t = |x|,
 //   u = 1 - 8 / (t + 4): the remainder of the normal distribution keeps its relative accuracy in
@@ -89,7 +90,15 @@ struct silu {
         x = vmax_fast(vset(-200.0), x);     // the result is 0 below, -infinity included
         return short_over_one_plus_exp(x, -x);
     }
+#if FM_HAS_FMA
+    // x + silu(-x) for x > 0. The zeros keep their sign.
+    FM_INLINE vec<float> of(vec<float> x) {
+        const vec<float> y = sigmoid_range(x);
+        return with_sign(vmax_fast(vec<float>(), x) + times_sigmoid(y, y), x);
+    }
+#else
     FM_INLINE vec<float> of(vec<float> x) { return in_double<silu>(x); }
+#endif
     FM_INLINE vec<double> of(vec<double> x) {
         x = vmax_fast(vset(-780.0), x);
         return over_one_plus_exp(x, -x);

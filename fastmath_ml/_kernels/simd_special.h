@@ -12,7 +12,7 @@
 // tanh(x) = x + x^3 p(x^2) for |x| < 5/8, else 1 - 2 / (exp(2 |x|) + 1) with the sign of x.
 //
 // sigmoid(x) = 1 - q or, where x < 0, q, with e = exp(-|x|) and q = e / (1 + e): nothing overflows.
-//   Where e < 1/2 the sum e - e q takes the place of q, since there the error of q counts little
+//   Floats with FMA: q from a rough quotient and its residual. Else, where e < 1/2 the sum e - e q takes the place of q, since there the error of q counts little
 //   and that of e can be put back.
 //
 // log1p(x) = log(u) + c / u, u = 1 + x rounded, c its exact error.
@@ -117,7 +117,48 @@ template <class T> FM_INLINE vec<T> exp_of_sum(vec<T> x, vec<T> x_low) {
     return times_power_of_2(vset(T(1)) + e.less_one, e.n, e.shifted);
 }
 
+#if FM_HAS_FMA
+// 1 / x within 2^-14, for a quotient whose residual is added.
+#if FM_X86 == 64
+FM_INLINE vec<float> rough_reciprocal(vec<float> x) { return vec<float>(_mm512_rcp14_ps(x.v)); }
+#else
+FM_INLINE vec<float> rough_reciprocal(vec<float> x) { return vset(1.0f) / x; }
+#endif
+
+// a e / (1 + e), e = exp(y), for y from -112 to 0: the quotient's own error is below 0.01 ulp, that of
+// exp remains, and the last rounding, which is the only one where the result is denormal.
+//   e = 2^n w; v = a w / (1 + e) is made from a rough quotient and its residual, whose products are
+//   rounded once with the subtraction, and 2^n comes last.
+FM_INLINE vec<float> times_sigmoid(vec<float> a, vec<float> y) {
+    typedef layout<float> F;
+    const vec<float> one = vset(1.0f);
+    const vec<float> shifted = vmul_add(y, vset(F::inverse_ln2), vset(F::round_shift));
+    const vec<float> n = shifted - vset(F::round_shift);
+    const vec<float> r_high = vmul_add(n, vset(-F::ln2_high), y);
+    const vec<float> r = vmul_add(n, vset(-F::ln2_low), r_high);
+    const vec<float> q = polynomial(r, exp_terms<float>::q);
+    const vec<float> w = vmul_add(vmul_add(q, r, one), r, one);
+    const vec<float> e = times_power_of_2(w, n, shifted);
+    const vec<float> reciprocal = rough_reciprocal(one + e);
+    const vec<float> rough = (a * w) * reciprocal;
+    const vec<float> residual = vmul_add(-rough, e, vmul_add(a, w, -rough));
+    return times_power_of_2(vmul_add(residual, reciprocal, rough), n, shifted);
+}
+// -|x|, not beyond -112; NaN stays.
+FM_INLINE vec<float> sigmoid_range(vec<float> x) {
+    typedef lane<float>::ivector ivector;
+    const vec<float> below_zero((vec<float>::native)((ivector)x.v | lane<float>::sign_bit));
+    return vmax_fast(vset(-112.0f), below_zero);
+}
+#endif
+
 template <class T> FM_INLINE vec<T> vsigmoid(vec<T> x) {
+#if FM_HAS_FMA
+    if constexpr (sizeof(T) == 4) {
+        const vec<T> one = vset(T(1)), below_zero = times_sigmoid(one, sigmoid_range(x));
+        return vselect(vlt(x, vec<T>()), below_zero, one - below_zero);
+    }
+#endif
     const vec<T> zero, one = vset(T(1));
     // -|x|, from where on exp is 0; NaN stays.
     const vec<T> y = vmax_fast(vset(exp_terms<T>::lowest), -vabs(x));
