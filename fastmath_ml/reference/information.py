@@ -15,6 +15,7 @@ __all__ = [
     "information_gain",
     "jensenshannon",
     "js_divergence",
+    "kl_div",
     "kl_divergence",
     "mutual_info_score",
     "mutual_information",

@@ -12,8 +12,6 @@ import numpy as np
 from ._base import Array, float64
 
 __all__ = [
-    "DescribeResult",
-    "Standardized",
     "average",
     "corrcoef",
     "cov",
