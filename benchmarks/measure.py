@@ -20,6 +20,8 @@ PAUSE = 0.005  # seconds before each block, and before each isolated call
 # Seconds before a block that follows another library's. Idle workers of OpenBLAS were seen to keep
 # a core busy for 50 to 100 ms after a call: after less of a pause our calls took 1.7 times as long.
 SETTLE = 0.12
+# Behind ours, whose workers fall asleep much sooner.
+SETTLE_AFTER_OURS = 0.02
 BLOCK = 0.020  # seconds of calls in a steady block, at least
 SAMPLE = 50e-6  # shorter calls are timed several at once, so that the clock does not count
 CALLS_PER_ISOLATED_BLOCK = 4
@@ -113,7 +115,7 @@ def alternate(
         times = {}
         for runner in order:
             if previous not in (None, runner.name):
-                clock.sleep(SETTLE)
+                clock.sleep(SETTLE_AFTER_OURS if previous == "ours" else SETTLE)
             previous = runner.name
             times[runner.key] = time_block(runner, regime, clock)
         rounds.append(times)

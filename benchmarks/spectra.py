@@ -22,7 +22,7 @@ from .table import print_table
 N_COMPONENTS = 10
 N_PICTURES = 8
 DAMPING = 0.85
-PACKAGES = ("numpy", "scipy", "sklearn", "matplotlib", "joblib", "threadpoolctl", "fastmath_ml")
+PACKAGES = ("numpy", "sklearn", "joblib", "threadpoolctl", "fastmath_ml")
 
 
 def digits_components() -> dict:

@@ -113,8 +113,9 @@ def test_a_change_of_library_waits_for_the_workers_of_the_last_one():
     alternate(runners, "steady", budget=0.2, min_rounds=2, clock=clock)
     sleeps = [seconds for kind, seconds in clock.log if kind == "sleep"]
     # ours, torch; torch, ours: the second block of torch follows its own
-    changed, same = [measure.SETTLE, measure.PAUSE], [measure.PAUSE]
-    assert sleeps[:6] == same + changed + same + changed
+    after_ours = [measure.SETTLE_AFTER_OURS, measure.PAUSE]
+    after_theirs, same = [measure.SETTLE, measure.PAUSE], [measure.PAUSE]
+    assert sleeps[:6] == same + after_ours + same + after_theirs
 
 
 def test_the_order_is_reversed_from_round_to_round():

@@ -161,6 +161,7 @@ WITHOUT_REFERENCE = {
     *("cosine_schedule", "step_schedule", "warmup_schedule"),
     *("fit_linear", "fit_logistic", "fit_softmax", "FitResult"),
     *("gradient_descent", "DescentResult"),
+    *("DescribeResult", "Standardized"),
 }
 
 

@@ -144,7 +144,7 @@ DISTANCES = [
     euclidean_case(128, goal(1.5), one_set=True),
     euclidean_case(128, dtype="float64"),
     manhattan_case(16, 4.0),
-    manhattan_case(128, 7.0, quick=True),
+    manhattan_case(128, 7.0),
     manhattan_case(768, 7.0, n_rows=1000),
     metric_case("chebyshev", 128, torch_p=np.inf, n_rows=1000),
     metric_case("canberra", 128, positive=True, n_rows=1000),
@@ -177,11 +177,11 @@ DISTANCES = [
 
 
 CASES = [
-    cosine_case(16, bars=cosine_bars(1.0), quick=True),
+    cosine_case(16, bars=cosine_bars(1.0)),
     cosine_case(128, bars=cosine_bars(1.05, 0.8, goal=1.1), quick=True),
     cosine_case(768, bars=cosine_bars(1.05, 0.8, goal=1.1)),
     cosine_case(16, one_set=True, bars=cosine_bars(1.4, goal=1.5)),
-    cosine_case(128, one_set=True, bars=cosine_bars(1.4, goal=1.5), quick=True),
+    cosine_case(128, one_set=True, bars=cosine_bars(1.4, goal=1.5)),
     cosine_case(768, one_set=True, bars=cosine_bars(1.4, goal=1.5)),
     cosine_case(128, dtype="float64"),
     cosine_case(16, n_rows=10, bars=()),

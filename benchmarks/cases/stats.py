@@ -105,6 +105,7 @@ CASES = [
     covariance("corrcoef", (100_000, 128), "float64", bar(2.5, against="numpy")),
     covariance("corrcoef", (100_000, 128), "float32", bar(3.0, against="torch")),
     covariance("cov", (20_000, 1000), "float32", ()),
+    *[covariance(name, (1000, 16), "float64", ()) for name in ("cov", "corrcoef")],
     case(
         "median",
         (N + 1,),
