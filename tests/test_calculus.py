@@ -487,6 +487,36 @@ def test_newton_tells_what_did_not_converge():
     assert not newton(quadratic, 1.0, args=(2.0,), maxiter=2).converged
 
 
+def branched(x, a):
+    """The quadratic for problem by problem: packs cannot branch."""
+    return x * x - a if x < 1e300 else x
+
+
+def test_newton_of_packs_is_newton_of_each(rng, monkeypatch):
+    a = rng.uniform(0.5, 100, 203)
+    a[[3, 50, 202]] = -1.0, math.nan, math.inf
+    start = rng.uniform(0.1, 20, 203)
+    start[7], a[8] = 0.0, start[8] ** 2
+    for n in (1, 7, 8, 9, 64, 65, 203):
+        with monkeypatch.context() as without:
+            without.setattr("fastmath_ml._kernels.jit.roots.make_newton", None)
+            packed = newton(quadratic, start[:n], args=(a[:n],))
+        single = newton(branched, start[:n], args=(a[:n],))
+        for part, wanted in zip(packed, single, strict=True):
+            assert_same_bits(part, wanted)
+    assert_same_bits(newton(quadratic, np.tile(start, (2, 1)), args=(a,)).x[1], packed.x)
+    # Numbers that all problems share, of any type, and rows that are not float64.
+    shared = newton(lambda x, p, a: x**p - a, start[:3], args=(2, 9.0))
+    close(shared.x, [3, 3, 3], 2)
+    for rows in (np.array([4, 9]), np.array([4, 9], "f4"), np.array([4.0, 9.0], ">f8")):
+        close(newton(quadratic, 1.0, args=(rows,)).x, [2, 3], 2)
+    read_only = np.broadcast_to(1.0, 3)
+    close(newton(quadratic, read_only, args=(4.0,)).x, [2, 2, 2], 2)
+    assert read_only[0] == 1.0
+    assert newton(quadratic, np.empty(0), args=(4.0,)).x.shape == (0,)
+    assert newton(lambda x: 1.0, [1.0, 2.0]).n_iter.tolist() == [0, 0]
+
+
 def test_bisect(rng):
     a = rng.uniform(0.5, 100, 200)
     result = bisect(quadratic, 0.0, 100.0, args=(a,))
@@ -578,6 +608,14 @@ def test_the_callers_exceptions_arrive():
         newton(lambda z: fails(z) + 1e9, x + 1)
     with pytest.raises(KeyError, match="mine"):
         bisect(lambda z: fails(z) - 50_000.0**2, x, 1e5)
+
+    def fails_always(z, kind):
+        if kind == 1:
+            raise KeyError("mine")
+        return z * z
+
+    with pytest.raises(KeyError, match="mine"):
+        newton(fails_always, x, args=(1,))
     with pytest.raises(KeyError, match="mine"):
         integrate(fails, 0, x)
 

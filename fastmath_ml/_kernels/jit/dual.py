@@ -67,11 +67,17 @@ class Dual(types.Type):
         super().__init__(name=f"Dual({base}, {n_lanes})")
 
     def can_convert_from(self, typingctx, other):
-        return Conversion.safe if isinstance(other, NUMBERS) else None
+        return Conversion.safe if self.takes(other) else None
+
+    def takes(self, other):
+        """Whether the other is a number to this one."""
+        return isinstance(other, NUMBERS) or (
+            isinstance(other, Lanes) and other == number_type(self)
+        )
 
     def unify(self, typingctx, other):
         """`total = 0.0` followed by `total += x[i]` makes `total` dual from the beginning."""
-        return self if isinstance(other, NUMBERS) else None
+        return self if self.takes(other) else None
 
 
 OURS = (Dual, Lanes)
@@ -80,6 +86,13 @@ OURS = (Dual, Lanes)
 def is_packed(type_):
     """Whether a number of this type is many, for as many problems."""
     return is_packed(type_.base) if isinstance(type_, Dual) else isinstance(type_, Lanes)
+
+
+def number_type(type_):
+    """What a number of this type is without its derivatives."""
+    if isinstance(type_, Dual):
+        return number_type(type_.base)
+    return type_ if isinstance(type_, Lanes) else types.float64
 
 
 def dual_type(order, n_lanes=1, base=types.float64):
@@ -380,9 +393,16 @@ def as_value(context, builder, type_, llvm):
 def common_type(operands):
     """The dual type of a result of these operand types, None if no rule here applies."""
     duals = {x for x in operands if isinstance(x, OURS)}
+    if len(duals) > 1:
+        # A pack is a number to duals of packs.
+        duals = {x for x in duals if isinstance(x, Dual)} if are_of_packs(duals) else ()
     if len(duals) != 1 or not all(isinstance(x, (*OURS, *NUMBERS)) for x in operands):
         return None
     return duals.pop()
+
+
+def are_of_packs(types_):
+    return len({number_type(x) for x in types_}) == 1
 
 
 def patterns(kind, n_operands):
@@ -423,6 +443,9 @@ def register(function, rule, n_operands, returns=None, prefer_literal=False):
             lower_builtin(function, *pattern)(lower)
         if prefer_literal:
             lower_builtin(function, kind, types.IntegerLiteral)(lower)
+    if n_operands == 2:
+        lower_builtin(function, Dual, Lanes)(lower)
+        lower_builtin(function, Lanes, Dual)(lower)
 
 
 for _operator, _rule in {
@@ -457,6 +480,7 @@ register(operator.truth, lambda a: a.compare("!=", 0.0), 1, returns=types.boolea
 @lower_cast(types.Integer, Lanes)
 @lower_cast(types.Float, Lanes)
 @lower_cast(types.Boolean, Lanes)
+@lower_cast(Lanes, Dual)
 def number_to_dual(context, builder, from_type, to_type, llvm):
     return as_value(context, builder, from_type, llvm).lift(to_type).llvm
 
@@ -471,9 +495,7 @@ def value_of(typingctx, x):
     def codegen(context, builder, sig, args):
         return as_value(context, builder, sig.args[0], args[0]).number.llvm
 
-    if isinstance(x, (Dual, *NUMBERS)) and not is_packed(x):
-        return types.float64(x), codegen
-    return None
+    return (number_type(x)(x), codegen) if isinstance(x, (*OURS, *NUMBERS)) else None
 
 
 @intrinsic
@@ -486,23 +508,23 @@ def derivative_of(typingctx, order, x):
             result = result.tangent if result.is_dual else result.constant(0.0)
         return result.number.llvm
 
-    if isinstance(x, (Dual, *NUMBERS)) and isinstance(order, types.IntegerLiteral):
-        return types.float64(order, x), codegen
+    if isinstance(x, (*OURS, *NUMBERS)) and isinstance(order, types.IntegerLiteral):
+        return number_type(x)(order, x), codegen
     return None
 
 
 @intrinsic
 def seed(typingctx, order, x):
-    """x as the variable of a derivative of this order (a literal)."""
+    """x, a number or a pack, as the variable of a derivative of this order (a literal)."""
+    if not isinstance(order, types.IntegerLiteral):
+        return None
+    base = number_type(x)
 
     def codegen(context, builder, sig, args):
-        result = Value(context, builder, types.float64, args[1])
+        result = Value(context, builder, base, args[1])
         for level in range(1, order.literal_value + 1):
-            type_ = dual_type(level)
-            shell = result.like(type_, None)
+            shell = result.like(dual_type(level, base=base), None)
             result = shell.dual(result, result.constant(1.0))
         return result.llvm
 
-    if isinstance(order, types.IntegerLiteral):
-        return dual_type(order.literal_value)(order, types.float64), codegen
-    return None
+    return dual_type(order.literal_value, base=base)(order, base), codegen

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 import types as python_types
 import warnings
+import weakref
 import zlib
 from collections import OrderedDict
 
@@ -30,6 +31,7 @@ KEPT = 64
 
 _lock = threading.RLock()
 _kept = OrderedDict()  # {key: compiled function or kernel}
+_refused = weakref.WeakKeyDictionary()  # {what Numba could not compile: {types: why}}
 
 
 class NotCompilable(Exception):
@@ -165,15 +167,23 @@ def reason_of(error):
 
 def compile_for(dispatcher, *arguments):
     """Compile for the types of these arguments, or say why it cannot be done."""
+    types = None
     try:
         types = tuple(numba.typeof(argument) for argument in arguments)
         if types in dispatcher.overloads:
             return
         with _lock, warnings.catch_warnings():
+            if types in _refused.get(dispatcher, ()):
+                raise NotCompilable(_refused[dispatcher][types])
             warnings.simplefilter("ignore", errors.NumbaWarning)
             dispatcher.compile(types)
+    except NotCompilable:
+        raise
     except Exception as error:  # Numba fails in many ways on what it does not know
-        raise NotCompilable(reason_of(error)) from error
+        reason = reason_of(error)
+        if types is not None:
+            _refused.setdefault(dispatcher, {})[types] = reason
+        raise NotCompilable(reason) from error
 
 
 def kernel(make, functions, constants=()):

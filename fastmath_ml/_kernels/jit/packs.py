@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array, populate_array
 
 from .dual import NUMBERS, Dual, Lanes, Value, as_value, repeated
@@ -27,6 +27,30 @@ def pack_pointer(context, builder, row_type, row, index):
     at = builder.mul(index, ir.Constant(index.type, WIDTH))
     vector = context.get_value_type(PACK).as_pointer()
     return builder.bitcast(builder.gep(data, [at]), vector)
+
+
+@intrinsic
+def load_pack(typingctx, row, index):
+    """Pack `index` of a row of numbers."""
+
+    def codegen(context, builder, sig, args):
+        return builder.load(pack_pointer(context, builder, row, *args), align=8)
+
+    return PACK(row, types.intp), codegen
+
+
+def packs_of(values, index):
+    """(pack `index` of each row of numbers): the arguments of eight problems. A number that all
+    problems have in common stays one."""
+
+
+@overload(packs_of)
+def overload_packs_of(values, index):
+    if len(values) == 0:
+        return lambda values, index: ()
+    if isinstance(values[0], types.Array):
+        return lambda values, index: (load_pack(values[0], index), *packs_of(values[1:], index))
+    return lambda values, index: (values[0], *packs_of(values[1:], index))
 
 
 @intrinsic
