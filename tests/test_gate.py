@@ -15,7 +15,15 @@ if not (ROOT / "benchmarks").is_dir():
 sys.path.append(str(ROOT))
 
 from benchmarks import gate, gate_selftest  # noqa: E402
-from benchmarks.gates import blame, instructions, judge, subjects, timing, trees  # noqa: E402
+from benchmarks.gates import (  # noqa: E402
+    accepted,
+    blame,
+    instructions,
+    judge,
+    subjects,
+    timing,
+    trees,
+)
 
 MIB = 1 << 20
 
@@ -26,6 +34,11 @@ MIB = 1 << 20
 @pytest.mark.parametrize(("head", "is_slower"), [(1020, False), (1021, True), (900, False)])
 def test_two_percent_more_instructions_are_too_many(head, is_slower):
     assert judge.judge_instructions("a case", 1000, head).is_slower is is_slower
+
+
+@pytest.mark.parametrize(("head", "is_slower"), [(9000, False), (9200, True)])
+def test_an_argument_more_is_within_the_slack(head, is_slower):
+    assert judge.judge_instructions("a case", 6000, head, slack=3000).is_slower is is_slower
 
 
 @pytest.mark.parametrize(
@@ -89,6 +102,38 @@ def test_the_table_shows_units_and_reasons_and_puts_the_worst_first():
     assert rows[3][3:] == ["-", "-", "no such function"]
 
 
+# what is meant ----------------------------------------------------------------------------------
+
+MESSAGE = """Subtract the maximum twice
+
+The second time for lines that hold infinities.
+
+Costs-more: ^softmax float32 -- a second subtraction
+Costs-more: logsumexp( -- not an expression, taken as it is
+Costs-more: ^matmul
+"""
+
+
+def test_a_commit_s_message_accepts_what_it_names_and_gives_a_reason_for():
+    acceptances = accepted.in_messages(MESSAGE)
+    found = [
+        judge.judge_instructions(key, 100, 200)
+        for key in ("softmax float32 8", "log_softmax float32 8", "logsumexp(x)", "matmul float32")
+    ]
+    assert [accepted.reason_for(c, acceptances) for c in found] == [
+        "a second subtraction",
+        None,
+        "not an expression, taken as it is",
+        None,  # no reason is given
+    ]
+
+
+def test_what_is_accepted_is_told_and_fails_no_more(capsys):
+    found = [judge.judge_instructions(key, 100, 200) for key in ("softmax float32 8", "matmul")]
+    assert gate.not_accepted(found, accepted.in_messages(MESSAGE)) == found[1:]
+    assert "softmax float32 8: 2.000 is accepted, a second subtraction" in capsys.readouterr().out
+
+
 # slots ------------------------------------------------------------------------------------------
 
 
@@ -146,6 +191,36 @@ ob=/lib/libc.so.6
 fn=memcpy
 0 30
 """
+
+
+class Stuck:
+    """A process that does not end by itself."""
+
+    def __init__(self):
+        self.was_killed, self.returncode = False, -9
+
+    def wait(self, seconds=None):
+        if not self.was_killed:
+            raise instructions.subprocess.TimeoutExpired("valgrind", seconds)
+
+    def kill(self):
+        self.was_killed = True
+
+
+def test_what_is_not_counted_in_time_is_an_error_and_no_verdict(monkeypatch, tmp_path):
+    def start(tree, keys, folder):
+        (folder / "errors").touch()
+        (folder / "answers").write_text('{"key": "softmax float32 8"}\n', encoding="utf-8")
+        for n, key in enumerate(("softmax float32 8", "half written")):
+            text = CALLGRIND.replace("softmax float32 8", key)
+            (folder / f"out.{n}").write_text(text, encoding="utf-8")
+        return Stuck()
+
+    monkeypatch.setattr(instructions, "start", start)
+    keys = ["softmax float32 8", "half written"]
+    (found,) = instructions.count([trees.Tree("a", tmp_path)], keys, end=0.0)
+    assert sum(found["softmax float32 8"].values()) == 142
+    assert found["half written"] == {"error": "time is up"}
 
 
 def test_costs_are_those_of_the_functions_themselves():
@@ -219,6 +294,13 @@ def test_the_lines_that_the_selftest_changes_are_there_once():
         )
 
 
+def test_the_brief_comparison_has_a_case_of_most_operations():
+    brief = subjects.brief_cases()
+    assert {case.key for case in brief} <= {case.key for case in subjects.counted_cases()}
+    assert len(brief) == len({case.op for case in brief}) > 80
+    assert {"softmax", "matmul", "cdist", "stats.median", "optim.Adam"} <= {c.op for c in brief}
+
+
 # what a tree is ---------------------------------------------------------------------------------
 
 
@@ -240,6 +322,14 @@ def test_without_valgrind_the_other_gates_go_on(monkeypatch, capsys):
     )
     assert (everything, failures) == ([], [])
     assert "valgrind is not installed" in capsys.readouterr().out
+
+
+def test_without_valgrind_nothing_is_built_for_the_brief_comparison(monkeypatch, capsys):
+    monkeypatch.setattr(instructions.shutil, "which", lambda name: None)
+    monkeypatch.setattr(trees, "obtain", lambda *a, **k: pytest.fail("something was built"))
+    assert gate.main(["--brief", "--if-possible"]) == 0
+    assert gate.main(["--brief"]) == 2
+    assert "no comparison with HEAD: valgrind is not installed" in capsys.readouterr().out
 
 
 def test_the_same_sources_are_not_compared(monkeypatch, capsys):

@@ -12,7 +12,17 @@ from ..peers import losses as losses_by
 from ..peers import neighbors as neighbors_by
 from ..peers import optim as optim_by
 from ..peers import products as products_by
-from . import decompositions, information, losses, neighbors, optim, pairwise, products, special
+from . import (
+    decompositions,
+    information,
+    losses,
+    neighbors,
+    optim,
+    pairwise,
+    products,
+    special,
+    stats,
+)
 from .base import Case, Inputs, eps, normal
 
 ROWS, FEATURES = 96, 64
@@ -124,6 +134,7 @@ PAIRWISE = [
         kwargs={"metric": "cosine"},
         peers={"sklearn": pairwise.by.sklearn_function("pairwise_distances")},
     ),
+    pairwise.pdist_case(ROWS),
     *[
         pairwise.kernel_case(name, 2.0, n_rows=60)
         for name in ("linear_kernel", "polynomial_kernel", "sigmoid_kernel", "rbf_kernel",
@@ -190,7 +201,9 @@ DECOMPOSITIONS = [
     decompositions.norm_case((100, 300), "100x300 rows", axis=1),
 ]  # fmt: skip
 
+ELEMENTS = {"entr": 1, "rel_entr": 2, "kl_div": 2}
 INFORMATION = [
+    *[information.elements_case(f"information.{n}", k, {}, 10_000) for n, k in ELEMENTS.items()],
     information.distributions_case("entropy", (100, 100), 1, 1, information.ENTROPY),
     information.distributions_case("entropy", (100, 100), 1, 2, information.ENTROPY),
     information.distributions_case("kl_divergence", (100, 100), -1, 2, information.KL),
@@ -204,4 +217,25 @@ INFORMATION = [
     ),
 ]
 
-CASES = [*PRODUCTS, *SPECIAL, *INFORMATION, *PAIRWISE, *NEIGHBORS, *OPTIM, *LOSSES, *DECOMPOSITIONS]
+ROOM = {"atol": 16 * eps("float32")}
+STATS = [
+    *[
+        stats.case(name, (100, 100), stats.MOMENTS[name], axis=axis)
+        for name in ("mean", "var")
+        for axis in (0, 1)
+    ],
+    *[
+        stats.case(name, (100, 100), {}, axis=0)
+        for name in ("std", "nanmean", "nanvar", "nanstd", "average")
+    ],
+    stats.case("median", (50, 201), {"numpy": stats.by.numpy("median")}, axis=1),
+    stats.case("nanmedian", (10_000,), {}),
+    *[stats.case(name, (10_000,), {}, args=(0.9,)) for name in ("quantile", "nanquantile")],
+    stats.case("histogram", (10_000,), {"numpy": stats.by.numpy("histogram")}, bins=50),
+    *[stats.case(name, (100, 100), {}, axis=0, **ROOM) for name in ("zscore", "standardize")],
+    stats.case("describe", (10_000,), {}, rtol=100 * eps("float32"), atol=100 * eps("float32")),
+    *[stats.covariance(name, (1000, 16), "float32", ()) for name in ("cov", "corrcoef")],
+]
+
+CASES = [*PRODUCTS, *SPECIAL, *INFORMATION, *PAIRWISE, *NEIGHBORS, *OPTIM, *LOSSES]
+CASES += [*DECOMPOSITIONS, *STATS]

@@ -132,6 +132,23 @@ def manhattan_case(n_features, at_least, **options):
                      bars=(goal(at_least),), **options)  # fmt: skip
 
 
+def pdist_case(n_rows):
+    n_pairs = n_rows * (n_rows - 1) // 2
+
+    def make(rng):
+        return Inputs((normal(rng, (n_rows, 16), "float32"),), out=np.zeros(n_pairs, "float32"))
+
+    return Case(
+        "pdist",
+        f"euclidean float32 {n_rows} d=16",
+        make,
+        peers={"scipy": by.scipy_pdist, "torch": by.torch_pdist},
+        flops=2.0 * n_pairs * 16,
+        bytes=4.0 * n_pairs,
+        rtol=2e-5,
+    )
+
+
 def kernel_case(name, cost, **options):
     return rows_case(f"pairwise.{name}", "", 128, cost=cost, rtol=3e-3,
                      peers={"sklearn": by.sklearn_function(name)}, **options)  # fmt: skip
@@ -159,15 +176,7 @@ DISTANCES = [
     rows_case("pairwise_distances", "cosine", 128, cost=2.0, n_rows=500,
         kwargs={"metric": "cosine"},
               peers={"sklearn": by.sklearn_function("pairwise_distances")}),
-    Case(
-        "pdist",
-        "euclidean float32 2000 d=16",
-        lambda rng: Inputs((normal(rng, (2000, 16), "float32"),), out=np.zeros(1999000, "float32")),
-        peers={"scipy": by.scipy_pdist, "torch": by.torch_pdist},
-        flops=2.0 * 1999000 * 16,
-        bytes=4.0 * 1999000,
-        rtol=2e-5,
-    ),
+    pdist_case(2000),
     kernel_case("linear_kernel", 2.0, n_rows=500),
     kernel_case("polynomial_kernel", 2.0, n_rows=500),
     kernel_case("sigmoid_kernel", 2.0, n_rows=500),

@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from math import inf
 from pathlib import Path
 
 from .trees import STORE, Tree
@@ -99,10 +101,24 @@ def dumped_case(text: str) -> str | None:
     return found.group(1) if found else None
 
 
-def count(trees: list[Tree], keys: list[str], keep: Path | None = None) -> list[dict[str, dict]]:
+def ends_before(process: subprocess.Popen, end: float) -> bool:
+    """Waits for a process; one that is still there at `end` is stopped."""
+    try:
+        process.wait(None if end == inf else max(0.0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    return True
+
+
+def count(
+    trees: list[Tree], keys: list[str], keep: Path | None = None, end: float = inf
+) -> list[dict[str, dict]]:
     """For each tree {key: {function: instructions} or {'error': text}}; the trees side by side.
 
-    The files of callgrind are kept in `keep` as <case>-<0, 1, ...>.callgrind.
+    The files of callgrind are kept in `keep` as <case>-<0, 1, ...>.callgrind. What is not counted
+    at `end` (of time.monotonic) is an error.
     """
     found: list[dict[str, dict]] = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -112,24 +128,27 @@ def count(trees: list[Tree], keys: list[str], keep: Path | None = None) -> list[
             folder.mkdir()
             processes.append((start(trees[i], keys, folder), folder))
         for i, (process, folder) in enumerate(processes):
-            process.wait()
+            is_late = not ends_before(process, end)
+            answers = folder / "answers"
+            lines = answers.read_text(encoding="utf-8").splitlines() if answers.exists() else []
             mine: dict[str, dict] = {}
+            complete = set()  # the last file of a process that was stopped may not be
+            for facts in map(json.loads, lines):
+                if "error" in facts:
+                    mine[facts["key"]] = {"error": facts["error"]}
+                else:
+                    complete.add(facts["key"])
             for path in folder.glob("out.*"):
                 text = path.read_text(encoding="utf-8", errors="replace")
                 key = dumped_case(text)
-                if key is not None:
+                if key in complete:
                     mine[key] = self_costs(text)
                     if keep is not None:
                         keep.mkdir(parents=True, exist_ok=True)
                         shutil.copyfile(path, keep / f"{file_name(key)}-{i}.callgrind")
-            answers = folder / "answers"
-            if answers.exists():
-                for line in answers.read_text(encoding="utf-8").splitlines():
-                    facts = json.loads(line)
-                    if "error" in facts:
-                        mine[facts["key"]] = {"error": facts["error"]}
             last = (folder / "errors").read_text(errors="replace").strip().splitlines()
             reason = last[-1] if last else f"the process ended with code {process.returncode}"
+            reason = "time is up" if is_late else reason
             for key in keys:
                 mine.setdefault(key, {"error": reason})
             found.append(mine)

@@ -12,6 +12,10 @@ from ..cases import CASES, Case, brief
 AFFORDABLE = 3e6
 BEARABLE = 3e7  # for an operation that has nothing cheaper
 
+# For the comparison that every change gets; what iterates costs more than the estimate.
+BRIEF_COST = 4e5
+SLOW_OPS = ("svd_topk", "randomized_svd", "eigh_topk", "power_iteration", "pca")
+
 # Compiled by Numba at the first call, machine code that is not in the wheel: timed, not counted.
 COMPILED_LATER = ("calculus.", "optim.gradient_descent")
 
@@ -57,6 +61,15 @@ def counted_cases(cases=CASES, always=brief.CASES) -> list[Case]:
             if cost <= AFFORDABLE or is_first:
                 cheapest.setdefault((case.op, case.dtype), case)
     return [*chosen.values(), *(case for case in cheapest.values() if case.key not in chosen)]
+
+
+def brief_cases() -> list[Case]:
+    """One for each operation that has a cheap one: half a minute under callgrind."""
+    chosen: dict[str, Case] = {}
+    for case in counted_cases():
+        if case.op not in SLOW_OPS and instruction_estimate(case) <= BRIEF_COST:
+            chosen.setdefault(case.op, case)
+    return list(chosen.values())
 
 
 def timed_cases(cases=CASES) -> list[Case]:

@@ -55,6 +55,8 @@ class Tree:
 
 
 def git(*arguments: str, binary: bool = False, env: dict | None = None):
+    if shutil.which("git") is None:
+        raise Unavailable("git is not installed")
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False, env=env)
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
@@ -94,8 +96,8 @@ def toolchain() -> str:
 
 
 def digest_of(git_tree: str) -> str:
-    """Of the sources alone: revisions that differ in docs or tests share a wheel."""
-    listing = git("ls-tree", git_tree, "--", *(n for n in SOURCES if n not in ("README.md",)))
+    """Of what decides its speed: revisions that differ in docs, tests or metadata share a wheel."""
+    listing = git("ls-tree", git_tree, "--", "fastmath_ml", "setup.py")
     return hashlib.sha256(f"{listing}\n{toolchain()}".encode()).hexdigest()[:16]
 
 
