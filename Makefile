@@ -6,7 +6,9 @@
 #   make docs           the documentation: docs/_build/html
 #   make bench-full     every case, measured longer
 #   make gate BASE=main is anything slower or hungrier than at that revision? names the function
+#   make gate-brief     the same in instructions alone, of a few cases: what every change has to pass
 #   make asv            the asv suite on this commit, `make asv-publish`: its pages for offline use
+#   make pages          looks at those pages and at the report of `make bench` in headless Chromium
 #   make speed          each case beside its references, by pytest-benchmark
 #   make bench-peers    install the optional peers (PyTorch, FAISS, NumKong)
 #   make bars           the figures that the project has set itself; exit code 1 below one of them
@@ -41,7 +43,7 @@ KERNELS := $(wildcard $(addprefix fastmath_ml/_kernels/*.,pyx pxd h))
 # machine to themselves, and those of ONCE_TESTS. Every other file of tests runs once per level.
 THREAD_TESTS := $(addprefix tests/test_,pool.py threads.py failures.py)
 ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark_cases.py gate.py \
-	calculus.py descent.py jit.py custom.py optim_fit.py \
+	pages.py calculus.py descent.py jit.py custom.py optim_fit.py \
 	peer_suites.py sklearn_svd.py stats_as_peers.py special_as_scipy.py)
 LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
 # Under the sanitizers, at one level: a file or two for each family of kernels.
@@ -54,8 +56,8 @@ PYTHON_TESTS := $(addprefix tests/test_,arrays.py linalg_semantics.py linear.py 
 DOCTESTS := --doctest-modules fastmath_ml \
 	--doctest-glob='*.md' README.md $(wildcard docs/*.md docs/dev/*.md)
 
-.PHONY: build test test-python test-pythons bench bench-full bench-peers bars gate \
-	asv asv-publish speed lint docs \
+.PHONY: build test test-python test-pythons bench bench-full bench-peers bars gate gate-brief \
+	asv asv-publish pages speed lint docs \
 	sanitize sdist sdist-test clean distclean
 
 # ---- the environment: a stamp in it for each thing that has been installed ----
@@ -179,6 +181,11 @@ BASE ?= HEAD
 gate: build $(VENV)/.extra-bench
 	$(PY) -m benchmarks.gate --base $(BASE) --take-built $(ARGS)
 
+# For every change: three minutes at most; where it cannot be made it says why, and passes.
+gate-brief: build $(VENV)/.extra-bench
+	$(PY) -m benchmarks.gate --base $(BASE) --take-built --brief --if-possible \
+		--build-seconds 100 --seconds 75 $(ARGS)
+
 # What asv calls an existing environment: no building, the results filed under the present commit.
 ASV = cd $(CURDIR) && PYTHONPATH=$(CURDIR) $(abspath $(VENV))/bin/asv
 asv: build $(VENV)/.extra-bench
@@ -189,6 +196,12 @@ asv: build $(VENV)/.extra-bench
 asv-publish: build $(VENV)/.extra-bench
 	$(ASV) publish --no-pull --html-dir build/asv-html
 	$(PY) -m benchmarks.offline build/asv-html
+
+# Looks at the pages of `make bench` and `make asv-publish` in headless Chromium, those that are there.
+pages: $(VENV)/.build-requirements
+	@for page in "report bench-report/index.html" "asv build/asv-html"; do \
+		test ! -e $${page#* } || $(PY) -m benchmarks.pages $$page $(ARGS); \
+	done
 
 speed: build $(VENV)/.extra-bench
 	$(PYTEST) -p no:xdist --timeout=0 -c benchmarks/speed.ini benchmarks/test_speed.py $(ARGS)

@@ -3,8 +3,12 @@
 asv's page loads its libraries from content delivery networks. The same files are in packages of the
 npm registry: they are fetched once by `npm pack`, kept in build/asv-libraries, and the page is made
 to load the copies. The versions are those that the page asks for, or the nearest that npm has.
+
+Its figures it asks a server for, which a page opened from a file may not: they are written into a
+script beside it, from which jQuery then takes them.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -23,11 +27,27 @@ LIBRARIES = {
     "jquery.flot.selection.min.js": ("jquery-flot@0.8.3", "jquery.flot.selection.js"),
     "jquery.flot.categories.min.js": ("jquery-flot@0.8.3", "jquery.flot.categories.js"),
     "jquery.flot.orderBars.js": ("flot-orderbars@1.0.0", "js/jquery.flot.orderBars.js"),
-    "stupidtable.min.js": ("stupid-table-plugin@1.0.1", "stupidtable.min.js"),
+    "stupidtable.min.js": ("stupid-table-plugin@1.1.3", "stupidtable.min.js"),
     "md5.min.js": ("blueimp-md5@2.19.0", "js/md5.min.js"),
     "bootstrap.min.js": ("bootstrap@3.1.1", "dist/js/bootstrap.min.js"),
     "bootstrap.min.css": ("bootstrap@3.1.1", "dist/css/bootstrap.min.css"),
 }
+FIGURES = "figures.js"
+SCRIPT = """(function (figures) {
+  $.ajaxTransport("+*", function (options) {
+    var path = decodeURIComponent(options.url.split("?")[0]);
+    var is_known = figures.hasOwnProperty(path);
+    return {
+      send: function (headers, done) {
+        setTimeout(function () {
+          if (is_known) { done(200, "OK", {text: figures[path]}); } else { done(404, "missing"); }
+        }, 0);
+      },
+      abort: function () {}
+    };
+  });
+})(%s);
+"""
 REMOTE = re.compile(r'(src|href)="https?://[^"]*/([^"/]+\.(?:js|css))"[^>]*>')
 
 
@@ -38,7 +58,7 @@ def library(name: str) -> Path:
         return target
     package, member = LIBRARIES[name]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["npm", "pack", "--silent", package], cwd=folder, check=True)
+        subprocess.run(["npm", "pack", package], cwd=folder, check=True, capture_output=True)
         (archive,) = Path(folder).glob("*.tgz")
         with tarfile.open(archive) as packed:
             content = packed.extractfile(f"package/{member}").read()
@@ -57,7 +77,20 @@ def localise(text: str) -> tuple[str, list[str]]:
         end = ' onerror="js_load_failure()">' if name.endswith(".js") else ' rel="stylesheet">'
         return f'{attribute}="{name}"{end}'
 
-    return REMOTE.sub(local, text), names
+    text = REMOTE.sub(local, text)
+    if FIGURES not in text:  # after jQuery, before asv's own
+        ours = f'<script src="{FIGURES}"></script>'
+        text = re.sub(r"(<script [^>]*src=.asv\.js)", rf"{ours}\1", text, count=1)
+    return text, names
+
+
+def figures_script(folder: Path) -> str:
+    """All JSON files of the pages, by their paths, as a script that answers for the server."""
+    figures = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*.json"))
+    }
+    return SCRIPT % json.dumps(figures | {"swallow.ico": ""})
 
 
 def main(folder: str) -> int:
@@ -69,7 +102,8 @@ def main(folder: str) -> int:
     for name in names:
         shutil.copyfile(library(name), Path(folder) / name)
     page.write_text(text, encoding="utf-8")
-    print(f"{page}: serve the folder (python -m http.server -d {folder}); it needs no network")
+    (Path(folder) / FIGURES).write_text(figures_script(Path(folder)), encoding="utf-8")
+    print(f"{page}: open it in a browser; it needs no network and no server")
     return 0
 
 
