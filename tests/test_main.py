@@ -18,7 +18,7 @@ def run(*arguments, **options):
         [sys.executable, "-m", "fastmath_ml", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         **options,
     )

@@ -43,8 +43,8 @@ template <class T> constexpr ptrdiff_t step_elements() {
     return std::is_same_v<T, pair> || std::is_same_v<T, fused_pair> ? 2 : 1;
 }
 
-// Pairs are packed as the numbers that hold them.
-template <class T> using packed_as = std::conditional_t<step_elements<T>() == 2, uint32_t, T>;
+// Packing copies bits: integers travel as the floats of their width, which have functions for it.
+template <class T> using packed_as = std::conditional_t<sizeof(T) == 4, float, double>;
 template <class T>
 FM_INLINE void pack_as_bits(ptrdiff_t width, ptrdiff_t depth, const T *from, ptrdiff_t stride,
                             ptrdiff_t depth_stride, const T *scale, T *to, ptrdiff_t to_stride,
@@ -153,9 +153,11 @@ void pack_operand(int type, ptrdiff_t width, ptrdiff_t depth, bool odd, const vo
     if (type == AS_COMPUTED)
         return pack_as_bits<T>(width, depth, static_cast<const T *>(from), stride, depth_stride,
                                scale, to, to_stride, spill);
+    // Both kinds of pairs are the same in memory.
+    typedef std::conditional_t<step_elements<T>() == 2, pair, T> converted;
     with_element_type<T>(type, [&](auto *typed) {
-        pack_converted<T>(width, depth, odd, static_cast<decltype(typed)>(from), stride,
-                          depth_stride, to, to_stride, spill);
+        pack_converted(width, depth, odd, static_cast<decltype(typed)>(from), stride, depth_stride,
+                       reinterpret_cast<converted *>(to), to_stride, spill);
     });
 }
 

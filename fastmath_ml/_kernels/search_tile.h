@@ -2,10 +2,10 @@
 // each query still takes, and never leave the registers unless they are taken.
 //
 // Rows of a tile are queries, its columns database rows, packed in panels of full width. A product
-// becomes the value that the search orders by, product + term (the squared norm of the database
-// row, or 0) or product * term (1 / its norm), and is compared with the query's bound. Where no
-// value of a query is below it, which is the rule, the row costs two operations, two comparisons
-// and a branch.
+// becomes the value that the search orders by, product * factor + term: factor 1 and the squared norm
+// of the database row, or 0, as the term; or 1 / its norm and 0, which round as the product and the
+// sum alone do. It is compared with the query's bound. Where no value of a query is below it, which
+// is the rule, the row costs two operations, two comparisons and a branch.
 #ifndef FASTMATH_ML_SEARCH_TILE_H
 #define FASTMATH_ML_SEARCH_TILE_H
 
@@ -19,14 +19,14 @@ namespace fm {
 template <class T> FM_INLINE constexpr ptrdiff_t chain_length(T) { return 384; }
 
 template <class T> struct panel {
-    const T *terms;       // one for each column
+    const T *terms;       // one for each column, or factors
     uint64_t columns;     // a bit for each column that is a row of the database
     int64_t first;        // index of the first
 };
 
-template <class T, int rows, bool scaled>
-void search_tile(const operands<T> &x, const panel<T> &b, ptrdiff_t row,
-                 const candidates<T> &found) {
+template <class T, int rows>
+void search_tile(const operands<T> &x, const panel<T> &b, const T *factors, const T *terms,
+                 ptrdiff_t row, const candidates<T> &found) {
     constexpr ptrdiff_t chain = chain_length(T{});
     const ptrdiff_t lanes = vlanes(T{});
     tile<T, rows, 2> t;
@@ -45,12 +45,11 @@ void search_tile(const operands<T> &x, const panel<T> &b, ptrdiff_t row,
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < 2; j++) t.sum[i][j] = t.sum[i][j] + before.sum[i][j];
     }
-    const vec<T> low = vload(b.terms), high = vload(b.terms + lanes);
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
         const vec<T> bound = vset(found.bound[row + i]);
-        const vec<T> first = scaled ? t.sum[i][0] * low : t.sum[i][0] + low;
-        const vec<T> second = scaled ? t.sum[i][1] * high : t.sum[i][1] + high;
+        const vec<T> first = vmul_add(t.sum[i][0], vload(factors), vload(terms));
+        const vec<T> second = vmul_add(t.sum[i][1], vload(factors + lanes), vload(terms + lanes));
         const mask<T> out = vge(first, bound), out_too = vge(second, bound);
         if (__builtin_expect(!mall(mand(out, out_too)), 0)) {
             const uint64_t bits = b.columns & ~(mbits(out) | mbits(out_too) << lanes);
@@ -64,24 +63,26 @@ void search_tile(const operands<T> &x, const panel<T> &b, ptrdiff_t row,
     }
 }
 
-template <class T, bool scaled, int... index>
-FM_INLINE void search_rows(ptrdiff_t rows, const operands<T> &x, const panel<T> &b, ptrdiff_t row,
+template <class T, int... index>
+FM_INLINE void search_rows(ptrdiff_t rows, const operands<T> &x, const panel<T> &b,
+                           const T *factors, const T *terms, ptrdiff_t row,
                            const candidates<T> &found, std::integer_sequence<int, index...>) {
-    typedef void (*function)(const operands<T> &, const panel<T> &, ptrdiff_t,
+    typedef void (*function)(const operands<T> &, const panel<T> &, const T *, const T *, ptrdiff_t,
                              const candidates<T> &);
-    static constexpr function table[] = {search_tile<T, index + 1, scaled>...};
-    table[rows - 1](x, b, row, found);
+    static constexpr function table[] = {search_tile<T, index + 1>...};
+    table[rows - 1](x, b, factors, terms, row, found);
 }
 
 // rows queries from `row` on, at most tile_rows, against a panel; a_row is 1.
 template <class T>
 FM_INLINE void search_panel(ptrdiff_t rows, const operands<T> &x, const panel<T> &b, ptrdiff_t row,
                             const candidates<T> &found, bool scaled) {
-    const std::make_integer_sequence<int, max_rows> all;
-    if (scaled)
-        search_rows<T, true>(rows, x, b, row, found, all);
-    else
-        search_rows<T, false>(rows, x, b, row, found, all);
+    constexpr ptrdiff_t lanes = FASTMATH_ML_VECTOR_BYTES / ptrdiff_t(sizeof(T));
+    T constant[2 * lanes];
+    vstore(constant, vset(T(!scaled)));
+    vstore(constant + lanes, vset(T(!scaled)));
+    search_rows<T>(rows, x, b, scaled ? b.terms : constant, scaled ? constant : b.terms, row, found,
+                   std::make_integer_sequence<int, max_rows>());
 }
 
 // Squared norms of the columns of a packed panel of full width.

@@ -71,6 +71,12 @@
 #endif
 
 #define FM_INLINE static inline __attribute__((always_inline))
+// For long functions: GCC otherwise makes a copy for each constant argument it sees.
+#ifdef __clang__
+#define FM_ONE_COPY __attribute__((noinline))
+#else
+#define FM_ONE_COPY __attribute__((noinline, noclone))
+#endif
 
 namespace fm {
 

@@ -84,8 +84,7 @@ FM_INLINE void pack_transposed(ptrdiff_t width, ptrdiff_t depth, const T *from, 
                 if (i < n_rows) {
                     const T *row = from + (v * lanes + i) * stride + p;
                     block[v][i] = steps == lanes ? vload(row) : vload_partial(row, steps);
-                    if constexpr (std::is_floating_point_v<T>)
-                        if (scale) block[v][i] = block[v][i] * vset(scale[v * lanes + i]);
+                    if (scale) block[v][i] = block[v][i] * vset(scale[v * lanes + i]);
                 }
             vtranspose(block[v]);
         }
@@ -104,11 +103,11 @@ FM_INLINE void pack_transposed(ptrdiff_t width, ptrdiff_t depth, const T *from, 
 }
 
 // to[p * to_stride + i] = scale[i] * from[i * stride + p * depth_stride] for i < width, p < depth;
-// scale may be null, and is for integers. With `spill`, whole vectors are stored, so that each step
+// scale may be null. With `spill`, whole vectors are stored, so that each step
 // may overwrite up to lanes - 1 elements after its own: right for panels that are packed front to
 // back into scratch memory with that much room at its end.
 template <class T>
-void pack_panel(ptrdiff_t width, ptrdiff_t depth, const T *from, ptrdiff_t stride,
+FM_ONE_COPY void pack_panel(ptrdiff_t width, ptrdiff_t depth, const T *from, ptrdiff_t stride,
                 ptrdiff_t depth_stride, const T *scale, T *to, ptrdiff_t to_stride, bool spill) {
     const ptrdiff_t lanes = vlanes(T{});
     if (depth_stride == 1 && stride != 1) {
@@ -133,9 +132,7 @@ void pack_panel(ptrdiff_t width, ptrdiff_t depth, const T *from, ptrdiff_t strid
                 __builtin_prefetch(ahead + i);
                 const ptrdiff_t n = width - i < lanes ? width - i : lanes;
                 vec<T> x = n == lanes ? vload(from + i) : vload_partial(from + i, n);
-                if constexpr (std::is_floating_point_v<T>)
-                    if (scale)
-                        x = x * (n == lanes ? vload(scale + i) : vload_partial(scale + i, n));
+                if (scale) x = x * (n == lanes ? vload(scale + i) : vload_partial(scale + i, n));
                 if (n == lanes || spill)
                     vstore(to + i, x);
                 else
@@ -144,8 +141,7 @@ void pack_panel(ptrdiff_t width, ptrdiff_t depth, const T *from, ptrdiff_t strid
         } else {
             for (ptrdiff_t i = 0; i < width; i++) {
                 to[i] = from[i * stride];
-                if constexpr (std::is_floating_point_v<T>)
-                    if (scale) to[i] *= scale[i];
+                if (scale) to[i] *= scale[i];
             }
         }
     }
