@@ -155,6 +155,134 @@ def test_branches_on_the_value_and_differences(rng):
     assert result.grad_method == "difference"
 
 
+# ---- backwards through a tape ----
+
+
+def helper(z):
+    return math.tanh(z) * z
+
+
+def numpy_names(x, a, s):
+    return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2) * s + x @ a @ x
+
+
+def math_names(x, a, s):
+    return math.sqrt(x[0] ** 2 + 1) + helper(x[1]) + math.exp(-(x[2] ** 2)) * s
+
+
+def reductions(x, a, s):
+    total = np.mean(x) * np.prod(x) + np.linalg.norm(x) + np.max(x) + abs(x[1]) + x.sum() ** 3
+    return total + np.dot(x, a @ x) + (CENTER * x).sum()
+
+
+def powers(x, a, s):
+    total = x[0] ** 1.5 + 2 ** x[1] + x[2] ** -2 + x[2] ** s + x[2] % 0.3 + a[0, 1] / x[0]
+    return total + np.sum(np.exp(-(x**2)) * 2 / (x + 10))
+
+
+def pairs(x, a, s):
+    total = np.logaddexp(x[0], x[1]) + np.hypot(x[0], x[2]) + np.arctan2(x[1], x[0])
+    return total + np.sum(np.maximum(x, 0.5) * np.sin(x)) + np.array([x[0] * x[1], x[2]]).sum()
+
+
+def own_arrays(x, a, s):
+    y = np.zeros_like(x)
+    y[0], y[1] = x[1] * x[0], np.log(x[0])
+    for i, item in enumerate(x):
+        y[2] += (item - a[i, 0]) ** 2 * (i + 1)
+    return y.sum()
+
+
+def zero_times_infinity(x, a, s):
+    return math.sqrt(x[0] * 0) + x[1] * x[2] + np.sqrt(0 * x[1] * x[2])
+
+
+def slopes_of(function, x, *args):
+    """The gradient that gradient_descent computes."""
+    options = {"method": "sgd", "lr": 1.0, "max_iter": 1, "tol": 0, "args": args}
+    return x - gradient_descent(function, x, **options).x
+
+
+@pytest.mark.parametrize(
+    "function",
+    [numpy_names, math_names, reductions, powers, pairs, own_arrays, zero_times_infinity],
+)
+def test_backwards_is_forwards(function):
+    from fastmath_ml._kernels.jit.trace import tape_of
+
+    matrix = np.array([[1.0, 2.0, 0.5], [0.5, -1.0, 1.0], [3.0, 0.0, 1.0]])
+    x = np.array([[0.3, -1.2, 2.5], [0.7, 0.4, 0.9]])
+    tape = tape_of(function, 3, (matrix, 0.7))
+    for args in ((matrix, 0.7), (matrix.T.copy() * 1.5, 1.9)):  # arguments are not constants
+        assert tape_of(function, 3, args) is tape
+        exact = fm.calculus.gradient(function, x, args=args)
+        np.testing.assert_allclose(slopes_of(function, x, *args), exact, rtol=1e-13, atol=1e-13)
+
+
+def test_integers_are_constants_of_the_tape():
+    def repeated(x, times):
+        total = x[0] * 0
+        for _ in range(times):
+            total += x[1] * x[2]
+        return total
+
+    for times in (2, 3, 0):
+        np.testing.assert_allclose(
+            slopes_of(repeated, np.arange(3.0), times), [0, 2 * times, times]
+        )
+
+
+def noisy(x):
+    return x[0] * np.random.rand()  # noqa: NPY002
+
+
+def asks(x):
+    return x[0] if x[0] > 0 else x[1]
+
+
+def is_zero(x):
+    return x[0] + (x[1] == 0.0)
+
+
+def long(x):
+    total = 0.0
+    for i in range(1001):
+        total += x[0] * i
+    return total
+
+
+def calls_itself(x):
+    return x[0] if len(x) == 1 else x[0] * calls_itself(x[1:])
+
+
+def constant(x):
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (noisy, "random"),
+        (asks, "decision"),
+        (is_zero, "decision"),
+        (long, "operations"),
+        (calls_itself, "recursion"),
+        (constant, "constant"),
+        (abs, "Python"),
+    ],
+)
+def test_what_cannot_be_written_down(function, reason):
+    from fastmath_ml._kernels.jit.functions import NotCompilable
+    from fastmath_ml._kernels.jit.trace import tape_of
+
+    for _ in range(2):
+        with pytest.raises(NotCompilable, match=reason):
+            tape_of(function, 3, ())
+    if function in (asks, long, constant):
+        exact = {asks: [1, 0, 0], long: [500500, 0, 0], constant: [0, 0, 0]}[function]
+        np.testing.assert_allclose(slopes_of(function, np.ones(3)), exact)
+
+
 def test_functions_that_numba_refuses_run_as_python():
     stack = {"calls": 0}
 

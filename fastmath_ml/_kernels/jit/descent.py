@@ -25,13 +25,16 @@ from .packs import (
     store_pack,
     store_pack_tangents,
 )
+from .trace import gradient_of
 
 PACKED_LANES = 2  # directions at once, of eight problems each; 4 took 1.2 times as long, 10 twice
 CENTRAL_STEP = EPS ** (1 / 3)
 
 # ---- the updates: they know nothing of the caller's functions ----
 # x, g and the moments of one problem, the row of rates, and the options: momentum or beta1, alpha
-# or beta2, eps. Fused multiply-add is allowed, as in the compiled optimizers.
+# or beta2, eps. Fused multiply-add is allowed, as in the compiled optimizers. What is stored is
+# kept in a local for its further use: a vector that is read back, where it straddles two cache lines
+# at that, made a step of Adam take 2.5 times as long.
 
 update_jit = cached_jit(fastmath={"contract"})
 
@@ -47,32 +50,36 @@ def sgd(x, g, first, second, rates, options):
 def momentum(x, g, first, second, rates, options):
     rate, factor = rates[0], options[0]
     for j in range(len(x)):
-        first[j] = factor * first[j] + g[j]
-        x[j] -= rate * first[j]
+        velocity = factor * first[j] + g[j]
+        first[j] = velocity
+        x[j] -= rate * velocity
 
 
 @update_jit
 def nesterov(x, g, first, second, rates, options):
     rate, factor = rates[0], options[0]
     for j in range(len(x)):
-        first[j] = factor * first[j] + g[j]
-        x[j] -= rate * (g[j] + factor * first[j])
+        velocity = factor * first[j] + g[j]
+        first[j] = velocity
+        x[j] -= rate * (g[j] + factor * velocity)
 
 
 @update_jit
 def rmsprop(x, g, first, second, rates, options):
     rate, alpha, eps = rates[0], options[1], options[2]
     for j in range(len(x)):
-        second[j] = alpha * second[j] + (1.0 - alpha) * g[j] * g[j]
-        x[j] -= rate * g[j] / (math.sqrt(second[j]) + eps)
+        square = alpha * second[j] + (1.0 - alpha) * g[j] * g[j]
+        second[j] = square
+        x[j] -= rate * g[j] / (math.sqrt(square) + eps)
 
 
 @update_jit
 def adagrad(x, g, first, second, rates, options):
     rate, eps = rates[0], options[2]
     for j in range(len(x)):
-        second[j] += g[j] * g[j]
-        x[j] -= rate * g[j] / (math.sqrt(second[j]) + eps)
+        square = second[j] + g[j] * g[j]
+        second[j] = square
+        x[j] -= rate * g[j] / (math.sqrt(square) + eps)
 
 
 @update_jit
@@ -80,11 +87,13 @@ def adam(x, g, first, second, rates, options):
     rate, correction, decay = rates[0], rates[1], rates[2]
     beta1, beta2, eps = options[0], options[1], options[2]
     for j in range(len(x)):
-        first[j] += (1.0 - beta1) * (g[j] - first[j])
-        second[j] = beta2 * second[j] + (1.0 - beta2) * g[j] * g[j]
+        mean, square = first[j], second[j]
+        mean += (1.0 - beta1) * (g[j] - mean)
+        square = beta2 * square + (1.0 - beta2) * g[j] * g[j]
+        first[j], second[j] = mean, square
         # The decay is 0 for Adam; AdamW's does not pass through the moments.
-        x[j] -= decay * x[j]
-        x[j] -= rate * first[j] / (math.sqrt(second[j]) * correction + eps)
+        at = x[j] - decay * x[j]
+        x[j] = at - rate * mean / (math.sqrt(square) * correction + eps)
 
 
 UPDATES = {
@@ -244,8 +253,16 @@ def copy_others(x, ended_x, n, n_iter, n_done, ended):
                 ended_x[WIDTH * j + lane] = x[WIDTH * j + lane]
 
 
-def make_packed_gradient_into(fun, grad, way, n_lanes, jit):
-    if way == "given":
+def make_packed_gradient_into(fun, grad, way, lanes, jit):
+    """(x, n, g, duals, args): the gradient of a pack into g."""
+    if way == "reverse":
+        gradient_of_tape = gradient_of(lanes)
+
+        @jit
+        def gradient_into(x, n, g, duals, args):
+            gradient_of_tape(x, g, args)
+
+    elif way == "given":
 
         @jit
         def gradient_into(x, n, g, duals, args):
@@ -259,18 +276,22 @@ def make_packed_gradient_into(fun, grad, way, n_lanes, jit):
 
         @jit
         def gradient_into(x, n, g, duals, args):
-            for start in range(0, n, n_lanes):
+            for start in range(0, n, lanes):
                 for j in range(n):
                     seed_pack(duals, j, x, j - start)
                 y = fun(duals, *args)
-                store_pack_tangents(g, start, min(n_lanes, n - start), y, n_lanes)
+                store_pack_tangents(g, start, min(lanes, n - start), y, lanes)
 
     return gradient_into
 
 
-def make_packed_descent(fun, grad, way, n_lanes, update, jit):
-    """make_descent for blocks of eight problems. Lanes that have ended go on, unheeded."""
-    gradient_into = make_packed_gradient_into(fun, grad, way, n_lanes, jit)
+def make_packed_descent(fun, grad, way, lanes, update, jit):
+    """make_descent for blocks of eight problems. Problems that have ended go on, unheeded.
+
+    `lanes` is the number of directions of dual numbers, or a tape (see trace.py).
+    """
+    n_duals, n_directions = (0, 1) if way in ("reverse", "given") else (1, lanes)
+    gradient_into = make_packed_gradient_into(fun, grad, way, lanes, jit)
 
     @jit
     def body(
@@ -294,7 +315,7 @@ def make_packed_descent(fun, grad, way, n_lanes, update, jit):
         row, first_row, second_row = x[block], first[block], second[block]
         lane_iter, lane_ended, lane_converged = n_iter[block], ended[block], converged[block]
         g, slopes = np.zeros(len(row)), np.empty(WIDTH)
-        duals = new_packed_duals(n_lanes, n)
+        duals = new_packed_duals(n_directions, n_duals * n)
         n_done, all_ended = 0, lane_ended.all()
         while n_done < len(rates) and not all_ended:
             gradient_into(row, n, g, duals, args)

@@ -10,6 +10,7 @@ numbers.)
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 
@@ -405,10 +406,10 @@ def elementwise(function, rule, n_operands, prefer_literal=False):
     for pattern in patterns(DualArray, n_operands):
         lower_builtin(function, *pattern)(lower)
     if n_operands == 2:
-        for kind in OURS:
-            for pattern in ((types.Array, kind), (DualArray, kind)):
-                lower_builtin(function, *pattern)(lower)
-                lower_builtin(function, *reversed(pattern))(lower)
+        # Numba has patterns with Array of its own: without these two would fit equally well.
+        for array, other in ((types.Array, DualArray), *itertools.product(ARRAYS, OURS)):
+            lower_builtin(function, array, other)(lower)
+            lower_builtin(function, other, array)(lower)
         lower_builtin(function, DualArray, types.IntegerLiteral)(lower)
 
 

@@ -131,16 +131,19 @@ def with_compiled_helpers(function):
         and value is not function
         and value.__module__.partition(".")[0] not in ("numpy", "scipy", "numba")
     }
-    if not helpers:
-        return function
+    return with_replaced(function, helpers) if helpers else function
+
+
+def with_replaced(function, values):
+    """The function with other values for what these names mean outside of it."""
     names = function.__code__.co_freevars
     cells = zip(names, function.__closure__ or (), strict=True)
     closure = tuple(
-        python_types.CellType(helpers[name]) if name in helpers else cell for name, cell in cells
+        python_types.CellType(values[name]) if name in values else cell for name, cell in cells
     )
     changed = python_types.FunctionType(
         function.__code__,
-        {**function.__globals__, **helpers},
+        {**function.__globals__, **values},
         function.__name__,
         function.__defaults__,
         closure or None,
