@@ -33,8 +33,8 @@ CENTRAL_STEP = EPS ** (1 / 3)
 # ---- the updates: they know nothing of the caller's functions ----
 # x, g and the moments of one problem, the row of rates, and the options: momentum or beta1, alpha
 # or beta2, eps. Fused multiply-add is allowed, as in the compiled optimizers. What is stored is
-# kept in a local for its further use: a vector that is read back, where it straddles two cache lines
-# at that, made a step of Adam take 2.5 times as long.
+# kept in a local for its further use: a vector that is read back, where it straddles two cache
+# lines at that, made a step of Adam take 2.5 times as long.
 
 update_jit = cached_jit(fastmath={"contract"})
 
