@@ -15,6 +15,7 @@
 #   make sanitize       the kernel tests under AddressSanitizer and UBSan
 #   make sdist-test     sdist, wheel, a new environment, the self-test there
 #   make test-pythons   the essential tests under every other Python 3.11+ of this machine
+#   make selftest       what `python -m fastmath_ml` checks, at every CPU level that was built
 #   make build          the package in .venv, editable, with its extension modules
 #   make clean          remove what was built; `make distclean` the environments too
 #
@@ -56,7 +57,7 @@ PYTHON_TESTS := $(addprefix tests/test_,arrays.py linalg_semantics.py linear.py 
 DOCTESTS := --doctest-modules fastmath_ml \
 	--doctest-glob='*.md' README.md $(wildcard docs/*.md docs/dev/*.md)
 
-.PHONY: build test test-python test-pythons bench bench-full bench-peers bars gate gate-brief \
+.PHONY: build test selftest test-python test-pythons bench bench-full bench-peers bars gate gate-brief \
 	asv asv-publish pages speed lint docs \
 	sanitize sdist sdist-test clean distclean
 
@@ -126,6 +127,15 @@ test-pythons:
 				break; \
 			fi; \
 		done; \
+	done
+
+# What `python -m fastmath_ml` checks, at every level that was built. RUN='sde64 -spr --' runs it in an
+# emulator, for levels that this machine lacks.
+ALL_LEVELS = $$($(PY) -c "from pathlib import Path; import fastmath_ml; \
+	print(*sorted(p.parent.name for p in Path(fastmath_ml.__file__).parent.glob('_kernels/*/gemm*')))")
+selftest: build
+	@for level in $(if $(RUN),$(ALL_LEVELS),$(LEVELS)); do \
+		echo "== CPU level $$level" && FASTMATH_ML_CPU=$$level $(RUN) $(PY) -m fastmath_ml; \
 	done
 
 # Built apart from the tree, from what an sdist holds. PYTHONMALLOC=malloc puts Python's own small
