@@ -200,13 +200,13 @@ def compare(options: argparse.Namespace) -> int:
     reasons = [why_not(kind) for kind in kinds]
     if all(reasons):
         raise Unavailable(reasons[0])
+    if trees.is_same(options.base, options.head):
+        tell(f"the same sources as {options.base}: nothing to compare")
+        return 0
     # The head first: what the checkout has built serves it, and the base then builds what differs.
     head = trees.obtain(options.head, options.build_seconds, take_built=options.take_built)
     base = trees.obtain(options.base, options.build_seconds)
     tell(f"{head.label} against {base.label}, CPU level {trees.LEVEL}")
-    if head.site == base.site:
-        tell("the two have the same sources: nothing to compare")
-        return 0
     gate, everything, failures = run_gate(
         base,
         head,

@@ -308,9 +308,9 @@ def test_a_base_that_is_missing_is_told(monkeypatch, capsys):
     def missing(*arguments, **options):
         raise trees.Unavailable("no such revision")
 
-    monkeypatch.setattr(trees, "obtain", missing)
-    assert gate.main(["--base", "nowhere"]) == 2
-    assert gate.main(["--base", "nowhere", "--if-possible"]) == 0
+    monkeypatch.setattr(trees, "is_same", missing)
+    assert gate.main(["--base", "nowhere", "--kinds", "time"]) == 2
+    assert gate.main(["--base", "nowhere", "--kinds", "time", "--if-possible"]) == 0
     assert "no comparison with nowhere: no such revision" in capsys.readouterr().out
 
 
@@ -333,8 +333,9 @@ def test_without_valgrind_nothing_is_built_for_the_brief_comparison(monkeypatch,
 
 
 def test_the_same_sources_are_not_compared(monkeypatch, capsys):
-    monkeypatch.setattr(trees, "obtain", lambda *a, **k: trees.Tree("here", ROOT))
-    assert gate.main([]) == 0
+    monkeypatch.setattr(trees, "is_same", lambda *revisions: True)
+    monkeypatch.setattr(trees, "obtain", lambda *a, **k: pytest.fail("something was built"))
+    assert gate.main(["--kinds", "time"]) == 0
     assert "nothing to compare" in capsys.readouterr().out
 
 

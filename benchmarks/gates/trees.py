@@ -101,6 +101,11 @@ def digest_of(git_tree: str) -> str:
     return hashlib.sha256(f"{listing}\n{toolchain()}".encode()).hexdigest()[:16]
 
 
+def is_same(base: str | None, head: str | None) -> bool:
+    """Whether two revisions would be built of the same sources."""
+    return len({digest_of(tree_of(revision)[1]) for revision in (base, head)}) == 1
+
+
 def sync(git_tree: str, folder: Path) -> list[str]:
     """Make the sources in `folder` those of the tree; the files that were written or removed.
 
