@@ -167,11 +167,17 @@ def draw_neighbours(queries, neighbours, theme: str) -> str:
 
 
 def draw_losses(curves: dict[str, list[float]], theme: str) -> str:
-    """Loss over epochs, a line per method; the axis of the losses is logarithmic."""
+    """Loss over epochs, a line per method; the axis of the losses is logarithmic.
+
+    A loss that does not change is where another library arrives: dotted.
+    """
 
     def fill(axes, colours):
         for colour, (name, losses) in zip(OP_COLOURS, curves.items(), strict=False):
-            axes.plot(range(1, len(losses) + 1), losses, lw=2, color=colour, label=name)
+            style = {"ls": ":", "color": colours["ink"]} if len(set(losses)) == 1 else {}
+            axes.plot(
+                range(1, len(losses) + 1), losses, **{"lw": 2, "color": colour, **style}, label=name
+            )
         axes.set_yscale("log")
         axes.grid(color=colours["grid"], lw=0.6)
         axes.set_axisbelow(True)

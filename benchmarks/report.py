@@ -9,7 +9,7 @@ from html import escape
 from importlib.util import find_spec
 from statistics import geometric_mean
 
-from . import behaviour_pictures, pictures, pixels, spectra
+from . import behaviour_pictures, descents, pictures, pixels, spectra
 from .comparison import change_table
 from .machine import machine_lines
 from .table import bars_table, by_operation, case_table, digits_table
@@ -148,6 +148,19 @@ def html_pixels(found) -> list[str]:
     return parts
 
 
+def html_descents(found) -> list[str]:
+    if found is None:
+        return []
+    heading = "<h2>Paths of gradient descents</h2>"
+    if isinstance(found, str):
+        return [heading, f'<p class="note">{escape(found)}</p>']
+    parts = [heading, html_table(*descents.descents_table(found))]
+    if find_spec("matplotlib"):
+        for draw, description in descents.PICTURES.items():
+            parts.append(html_picture(partial(draw, found), description))
+    return parts
+
+
 def html_spectra(found) -> list[str]:
     if found is None:
         return []
@@ -229,6 +242,7 @@ def html_page(result: dict, verdicts=None) -> str:
     parts += html_behaviour(result.get("behaviour"))
     parts += html_digits(result["digits"])
     parts += html_training(result.get("training"))
+    parts += html_descents(result.get("descents"))
     parts += html_pixels(result.get("pixels"))
     parts += html_spectra(result.get("spectra"))
     for op, records in by_operation(result["cases"]).items():

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from . import bars as judging
-from . import comparison, pixels, report, spectra, table
+from . import comparison, descents, pixels, report, spectra, table
 from .cases import ALL, CASES, Case
 from .footprint import import_verdicts
 from .machine import available_cpus, describe_machine, machine_lines
@@ -216,7 +216,7 @@ def measure(cases: list[Case], tasks: list[Task], effort: Effort, limits, *, int
 
 def on_real_data(module: str) -> Any:
     """What a module that works in a process of its own found, or why it found nothing."""
-    if module != "behaviour" and not is_installed("sklearn"):
+    if module not in ("behaviour", "descents") and not is_installed("sklearn"):
         return "scikit-learn is not installed"
     command = [sys.executable, "-m", f"benchmarks.{module}", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -308,6 +308,8 @@ def main(arguments=None) -> int:
         else:
             table.print_digits(result["digits"])
         result["training"] = on_real_data("training")
+        result["descents"] = on_real_data("descents")
+        descents.print_descents(result["descents"])
         result["pixels"] = on_real_data("pixels")
         pixels.print_pixels(result["pixels"])
         result["spectra"] = on_real_data("spectra")
