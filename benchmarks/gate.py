@@ -63,7 +63,7 @@ class Gate:
         self.base, self.head = base, head
         self.only, self.threads, self.brief = only, threads, brief
         self.end = time.monotonic() + seconds
-        self.busy: dict[tuple, tuple[float, float]] = {}
+        self.at_work: dict[tuple, tuple[float, float]] = {}
 
     def wanted(self, cases) -> list[str]:
         return [case.key for case in cases if re.search(self.only, case.key)]
@@ -84,8 +84,8 @@ class Gate:
             return compare_instructions(self.base, self.head, keys, self.end, slack)
         if kind == "memory":
             return memory.compare(self.base, self.head, [key for key, _ in tasks], self.threads)
-        found, busy = timing.compare(self.base, self.head, tasks, n_pairs, self.end, tell)
-        self.busy |= busy
+        found, at_work = timing.compare(self.base, self.head, tasks, n_pairs, self.end, tell)
+        self.at_work |= at_work
         return found
 
     def run(self, kind: str) -> tuple[list[Comparison], list[Comparison]]:
@@ -126,8 +126,8 @@ def report_failures(gate: Gate, failures: list[Comparison]) -> None:
         if time.monotonic() > gate.end + BLAME_SECONDS:
             blames[found.identity] = ["not looked at: time is up"]
             continue
-        busy = gate.busy.get((found.key, found.threads)) if found.kind == "time" else None
-        blames[found.identity] = blame.blame(gate.base, gate.head, found, busy)
+        at_work = gate.at_work.get((found.key, found.threads)) if found.kind == "time" else None
+        blames[found.identity] = blame.blame(gate.base, gate.head, found, at_work)
     print_table("worse than the base", *comparison_table(failures))
     for found in failures:
         print(f"{found.kind}, {found.key}:")

@@ -5,6 +5,7 @@ Nothing is measured here; `benchmarks.gate_selftest` plants slow-downs and sees 
 
 import importlib
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from benchmarks.gates import (  # noqa: E402
     subjects,
     timing,
     trees,
+    worker,
 )
 
 MIB = 1 << 20
@@ -147,7 +149,7 @@ class StandIn:
         self.log.append((self.name, job))
         if self.error:
             return {"error": self.error}
-        return {"seconds": self.seconds, "busy": 2 * self.seconds}
+        return {"seconds": self.seconds, "workers": 2.0}
 
 
 class Clock:
@@ -160,7 +162,7 @@ def test_slots_alternate_and_both_sides_make_the_same_number_of_calls():
     workers = [StandIn("base", 1e-3, log), StandIn("head", 2e-3, log)]
     found = timing.time_pair(workers, "a case", 1, Clock())
     assert found["slots"] == ([1e-3] * timing.SLOTS, [2e-3] * timing.SLOTS)
-    assert found["busy"] == (2.0, 2.0)
+    assert found["workers"] == (2.0, 2.0)
     order = [name for name, job in log if "slot" in job]
     assert order[:4] == ["base", "head", "head", "base"]
     assert {job["slot"] for _, job in log if "slot" in job} == {4}
@@ -265,9 +267,22 @@ def test_samples_become_shares():
     assert blame.perf_shares(report) == {"lines_body [softmax]": 0.625, "memcpy [libc]": 0.25}
 
 
-def test_a_lost_thread_is_told_from_the_cpus_kept_busy():
-    assert blame.by_threads((1.9, 1.0)) == ["a thread was lost: 1.0 CPUs busy instead of 1.9"]
+def test_threads_that_share_the_work_are_counted_by_their_own_time():
+    assert worker.at_work({1: 5.0}, {1: 6.0, 2: 1.0}) == pytest.approx(2.0)
+    assert worker.at_work({1: 5.0, 2: 1.0}, {1: 6.0, 2: 1.0}) == pytest.approx(1.0)
+    assert worker.at_work({}, {}) == 1.0
+    if sys.platform == "linux":
+        before = worker.thread_seconds()
+        sum(range(100_000))
+        assert worker.at_work(before, worker.thread_seconds()) >= 1.0
+        assert threading.get_native_id() in before
+
+
+def test_a_lost_thread_is_told():
+    assert blame.by_threads((1.9, 1.0)) == ["a thread was lost: 1.0 share the work instead of 1.9"]
     assert blame.by_threads((1.9, 1.8)) == []
+    assert blame.by_threads((1.07, 1.0)) != []
+    assert blame.by_threads((1.1, 1.05)) == []
     assert blame.by_threads(None) == []
 
 

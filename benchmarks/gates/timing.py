@@ -62,7 +62,7 @@ class Worker:
 
 
 def time_pair(workers: list, key: str, threads: int, clock=time) -> dict:
-    """{'slots': (base's seconds, head's), 'busy': (CPUs kept busy)} or {'errors': ...}."""
+    """{'slots': (base's seconds, head's), 'workers': (threads at work)} or {'errors': ...}."""
     first = [worker.ask(prepare=key, threads=threads) for worker in workers]
     if any("error" in found for found in first):
         return {"errors": [found.get("error") for found in first]}
@@ -70,7 +70,7 @@ def time_pair(workers: list, key: str, threads: int, clock=time) -> dict:
     n_calls = max(1, round((SLOT if threads == 1 else THREADED_SLOT) / max(seconds, 1e-8)))
     n_slots = SLOTS if seconds < MAX_CALL / SLOTS else 3
     slots: tuple[list, list] = ([], [])
-    busy: tuple[list, list] = ([], [])
+    workers_of: tuple[list, list] = ([], [])
     for at in range(n_slots):
         for i in (0, 1) if at % 2 == 0 else (1, 0):
             if threads > 1:
@@ -79,8 +79,8 @@ def time_pair(workers: list, key: str, threads: int, clock=time) -> dict:
             if "error" in found:
                 return {"errors": [found["error"] if i == j else None for j in (0, 1)]}
             slots[i].append(found["seconds"])
-            busy[i].append(found["busy"] / found["seconds"])
-    return {"slots": slots, "busy": tuple(median(b) for b in busy)}
+            workers_of[i].append(found["workers"])
+    return {"slots": slots, "workers": tuple(median(n) for n in workers_of)}
 
 
 def compare(
@@ -91,9 +91,9 @@ def compare(
     end: float,
     tell: Callable[[str], None],
 ) -> tuple[list[Comparison], dict]:
-    """(verdicts, {(key, threads): CPUs kept busy by base and head}); no new pair after `end`."""
+    """(verdicts, {(key, threads): threads at work in base and head}); no new pair after `end`."""
     pairs: dict[tuple, list] = {task: [] for task in tasks}
-    busy: dict[tuple, tuple[float, float]] = {}
+    at_work: dict[tuple, list] = {task: [] for task in tasks}
     errors: dict[tuple, list] = {}
     for at in range(n_pairs):
         if at >= 2 and time.monotonic() > end:
@@ -109,7 +109,7 @@ def compare(
                     errors[task] = found["errors"]
                 else:
                     pairs[task].append(found["slots"])
-                    busy[task] = found["busy"]
+                    at_work[task].append(found["workers"])
     verdicts = []
     for (key, threads), found in pairs.items():
         if (key, threads) in errors:
@@ -117,4 +117,9 @@ def compare(
             verdicts.append(missing("time", key, threads, note))
         elif found:
             verdicts.append(judge_time(key, threads, found))
-    return verdicts, busy
+    medians = {
+        task: tuple(median(side) for side in zip(*found, strict=True))
+        for task, found in at_work.items()
+        if found
+    }
+    return verdicts, medians

@@ -61,15 +61,36 @@ def count(library: str, output: str, *keys: str) -> None:
             call = None
 
 
+def thread_seconds() -> dict[int, float]:
+    """CPU seconds of each thread of this process; empty where Linux does not tell."""
+    found = {}
+    tasks = Path("/proc/self/task")
+    for thread in map(int, os.listdir(tasks) if tasks.exists() else ()):
+        with contextlib.suppress(OSError):  # it has ended
+            found[thread] = time.clock_gettime((~thread << 3) | 6)  # its clock, as pthreads has it
+    return found
+
+
+def at_work(before: dict[int, float], after: dict[int, float]) -> float:
+    """How many threads shared the work between two answers of `thread_seconds`.
+
+    (sum t)^2 / sum t^2: n for n threads that did the same, on a busy machine as well, where the
+    CPUs that they kept busy are fewer.
+    """
+    spent = [seconds - before.get(thread, 0.0) for thread, seconds in after.items()]
+    squares = sum(seconds**2 for seconds in spent)
+    return sum(spent) ** 2 / squares if squares else 1.0
+
+
 def time_slot(call, n_calls: int) -> tuple[float, float]:
-    """Seconds and CPU seconds per call."""
+    """Seconds per call, and the threads that shared the work."""
     repeats = itertools.repeat(None, n_calls)
-    busy = time.process_time()
+    before = thread_seconds()
     begin = time.perf_counter()
     for _ in repeats:
         call()
     seconds = time.perf_counter() - begin
-    return seconds / n_calls, (time.process_time() - busy) / n_calls
+    return seconds / n_calls, at_work(before, thread_seconds())
 
 
 def slots() -> None:
@@ -88,8 +109,8 @@ def slots() -> None:
                     call = prepared(job["prepare"])
                     answer(seconds=time_slot(call, 1)[0])
                 else:
-                    seconds, busy = time_slot(call, job["slot"])
-                    answer(seconds=seconds, busy=busy)
+                    seconds, workers = time_slot(call, job["slot"])
+                    answer(seconds=seconds, workers=workers)
             except Exception as error:
                 answer(error=f"{type(error).__name__}: {error}")
 
