@@ -81,6 +81,21 @@ def test_time_is_worse_if_the_median_is_and_most_pairs_agree(ratios, is_slower):
     assert found.ratio == pytest.approx(sorted(ratios)[2])
 
 
+@pytest.mark.parametrize(
+    ("ratio", "at_work", "is_slower"),
+    [
+        (1.01, (1.9, 1.0), True),
+        (1.01, (1.07, 1.0), True),  # two threads, and little CPU for them
+        (1.01, (1.03, 1.0), False),
+        (1.01, (1.9, 1.1), False),
+        (0.90, (1.9, 1.0), False),  # faster on one thread: a choice
+    ],
+)
+def test_a_lost_thread_fails_where_it_costs_no_time(ratio, at_work, is_slower):
+    found = judge.with_threads(judge.judge_time("a case", 2, pairs_of(ratio)), at_work)
+    assert found.is_slower is is_slower
+
+
 def test_only_what_is_slower_twice_fails():
     slow, fast = (judge.judge_instructions("a", 100, n) for n in (110, 100))
     other = judge.judge_instructions("b", 100, 110)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from . import instructions, memory
-from .judge import Comparison
+from .judge import Comparison, is_alone
 from .subjects import is_compiled_later
 from .trees import STORE, Tree
 
@@ -177,9 +177,7 @@ def perf_shares(report: str) -> dict[str, float]:
 def by_threads(at_work: tuple[float, float] | None) -> list[str]:
     if at_work is None:
         return []
-    # On a busy machine a second thread gets little to do; none at all is another matter.
-    is_alone = at_work[1] < 1.01 and at_work[0] > 1.04
-    if at_work[0] - at_work[1] < LOST and not is_alone:
+    if at_work[0] - at_work[1] < LOST and not is_alone(at_work):
         return []
     return [f"a thread was lost: {at_work[1]:.1f} share the work instead of {at_work[0]:.1f}"]
 

@@ -1,6 +1,6 @@
 """From figures of two revisions to a verdict: pure arithmetic, no process is started here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median, quantiles
 
 INSTRUCTIONS_GROWTH = 0.02
@@ -66,6 +66,25 @@ def judge_time(key: str, threads: int, pairs: list[tuple[list[float], list[float
         ratio > 1 + TIME_GROWTH and lower > 1 + SURE_GROWTH,
         pairs=tuple(ratios),
     )
+
+
+def is_alone(at_work: tuple[float, float]) -> bool:
+    """Whether a single thread does in head what several did in base.
+
+    On a busy machine a second thread gets little to do, but never nothing.
+    """
+    base, head = at_work
+    return head < 1.01 and base > 1.04
+
+
+def with_threads(found: Comparison, at_work: tuple[float, float]) -> Comparison:
+    """A lost thread costs nothing on a machine with no CPU to spare: it fails all the same.
+
+    Unless head is faster: then it is a choice.
+    """
+    if found.ratio is None or found.ratio < 0.97 or not is_alone(at_work):
+        return found
+    return replace(found, is_slower=True)
 
 
 def slower_twice(first: list[Comparison], second: list[Comparison]) -> list[Comparison]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from .judge import Comparison, judge_time, missing
+from .judge import Comparison, judge_time, missing, with_threads
 from .trees import STORE, Tree
 
 SLOT = 0.004  # seconds; of several threads longer, since the first call of a slot wakes them
@@ -110,16 +110,17 @@ def compare(
                 else:
                     pairs[task].append(found["slots"])
                     at_work[task].append(found["workers"])
+    medians = {
+        task: tuple(median(side) for side in zip(*found, strict=True))
+        for task, found in at_work.items()
+        if found
+    }
     verdicts = []
     for (key, threads), found in pairs.items():
         if (key, threads) in errors:
             note = next(e for e in errors[key, threads] if e)
             verdicts.append(missing("time", key, threads, note))
         elif found:
-            verdicts.append(judge_time(key, threads, found))
-    medians = {
-        task: tuple(median(side) for side in zip(*found, strict=True))
-        for task, found in at_work.items()
-        if found
-    }
+            verdict = judge_time(key, threads, found)
+            verdicts.append(with_threads(verdict, medians[key, threads]))
     return verdicts, medians
