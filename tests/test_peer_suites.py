@@ -43,6 +43,42 @@ def pytest_collection_modifyitems(items):
                     table[key] = getattr(fm.pairwise, name)
 """
 
+# The classes stay, for tables and parameters of the suite have them as keys; what they compute is ours
+# but for the haversine, which neither SciPy nor we have. Our threads follow those of the suite; sparse
+# rows are ours for the metrics that take them.
+REDUCTION_PLUGIN = """
+import numpy as np
+import scipy.sparse
+from sklearn.metrics._pairwise_distances_reduction import ArgKmin, RadiusNeighbors
+from threadpoolctl import threadpool_info
+import fastmath_ml as fm
+
+
+def in_place_of(theirs, ours):
+    def compute(cls, X, Y, parameter, metric="euclidean", chunk_size=None, metric_kwargs=None,
+                strategy=None, return_distance=False, **options):
+        if metric == "haversine":
+            return theirs(X, Y, parameter, metric, chunk_size, metric_kwargs, strategy,
+                          return_distance, **options)
+        if metric not in ("euclidean", "manhattan", "cityblock"):
+            X, Y = (x.toarray() if scipy.sparse.issparse(x) else x for x in (X, Y))
+        n_threads = min(i["num_threads"] for i in threadpool_info() if i["user_api"] == "openmp")
+        with fm.num_threads(n_threads):
+            distances, indices = ours(X, Y, parameter, metric, **(metric_kwargs or {}))
+        return (distances, indices) if return_distance else indices
+    return classmethod(compute)
+
+
+def within(X, Y, radius, metric, **options):
+    found = fm.pairwise.radius_neighbors(X, Y, radius, metric, **options)
+    parts = [np.split(values, found.indptr[1:-1]) for values in (found.distances, found.indices)]
+    return [np.array([*part, None], dtype=object)[:-1] for part in parts]
+
+
+ArgKmin.compute = in_place_of(ArgKmin.compute, fm.topk)
+RadiusNeighbors.compute = in_place_of(RadiusNeighbors.compute, within)
+"""
+
 # Before the test modules import the names, so that tables of functions have ours too.
 INFORMATION_PLUGIN = """
 import numpy as np
@@ -126,6 +162,14 @@ def test_scipy(tmp_path):
 def test_scikit_learn(tmp_path):
     pytest.importorskip("sklearn")
     run_suite("sklearn.metrics.tests.test_pairwise", tmp_path, SCIKIT_LEARN)
+
+
+def test_scikit_learns_reductions(tmp_path):
+    pytest.importorskip("sklearn")
+    module = "sklearn.metrics.tests.test_pairwise_distances_reduction"
+    # The rest is about which arguments scikit-learn itself can take, and labels of classes.
+    select = "agnosticism or strategies or _argkmin[ or _radius_neighbors[ or memmap"
+    run_suite(module, tmp_path, {}, REDUCTION_PLUGIN, select)
 
 
 def test_scipys_entropy(tmp_path):
