@@ -56,7 +56,7 @@ template <class T> FM_INLINE void store_batches(const batch *from, T *to, ptrdif
     if constexpr (sizeof(T) == sizeof(double)) {
         store_transposed(from, to, step, count, n);
     } else {
-        double wide[LANES * LANES];
+        double wide[LANES * LANES] = {};
         store_transposed(from, wide, ptrdiff_t(LANES), count, n);
         for (ptrdiff_t lane = 0; lane < count; lane++)
             for (ptrdiff_t i = 0; i < n; i++) to[lane * step + i] = T(wide[lane * LANES + i]);
@@ -164,13 +164,15 @@ struct reciprocal {
 };
 
 // x[0] - sum over p < depth of a[p] * b[p * stride], for `width` neighbours at once: x[w] with
-// b[p * stride + w] (a shared) in the order of p. Independent sums hide the latency.
+// b[p * stride + w] (a shared) in the order of p. Independent sums hide the latency. Unrolled, so
+// that for matrices of a fixed size the compiler sees where the depth ends.
 template <int width>
 FM_INLINE void subtract_products(batch *x, const batch *a, const batch *b, ptrdiff_t stride,
                                  ptrdiff_t depth) {
     batch sum[width];
 #pragma GCC unroll 8
     for (int w = 0; w < width; w++) sum[w] = x[w];
+#pragma GCC unroll 4
     for (ptrdiff_t p = 0; p < depth; p++) {
         const batch factor = -a[p];
 #pragma GCC unroll 8
