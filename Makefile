@@ -45,7 +45,8 @@ KERNELS := $(wildcard $(addprefix fastmath_ml/_kernels/*.,pyx pxd h))
 THREAD_TESTS := $(addprefix tests/test_,pool.py threads.py failures.py)
 ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark_cases.py gate.py \
 	pages.py calculus.py descent.py jit.py custom.py optim_fit.py \
-	peer_suites.py sklearn_svd.py stats_as_peers.py special_as_scipy.py)
+	peer_suites.py sklearn_svd.py sklearn_pca.py stats_as_peers.py \
+	special_as_scipy.py)
 LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
 # Under the sanitizers, at one level: a file or two for each family of kernels.
 KERNEL_TESTS := $(addprefix tests/test_,products.py products_dtypes.py linear.py logsumexp.py \

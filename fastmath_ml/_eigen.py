@@ -294,10 +294,14 @@ def eigh_topk(
             which,
             size=basis_size(operator, k, width),
             max_products=max_iter,
-            accept=lambda _, residuals, scale: bool(residuals.max() <= 0.9 * wanted * scale),
+            excess=lambda _, residuals, scale: _ratio(residuals.max(), 0.9 * wanted * scale),
             rng=source,
         )
     return _finish(operator, pairs, which, wanted, factor)
+
+
+def _ratio(x: float, y: float) -> float:
+    return float(x / y) if y > 0 else 0.0 if x == 0 else np.inf
 
 
 def block_width(operator: Any, k: int) -> int:
@@ -327,7 +331,8 @@ def solve_whole(operator: Any, k: int, which: str) -> Pairs:
     wanted = choose(values.astype(np.float64), k, which)
     scale = float(np.abs(values).max())
     vectors = np.ascontiguousarray(vectors[:, wanted])
-    return Pairs(values[wanted].astype(np.float64), vectors, 1, scale)
+    nothing = vectors[:, :0]
+    return Pairs(values[wanted].astype(np.float64), vectors, nothing, None, 1, scale)
 
 
 def _finish(

@@ -17,6 +17,7 @@ The projected matrices are float64 for float32 too: they are small, and so is wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import FloatArray
+from ._kernels.power import rotate_block
 from ._kernels.products import gram_plain
 from ._operators import product
 
@@ -39,8 +41,13 @@ def make_rng(rng: Any) -> np.random.Generator:
 
 
 def random_block(rng: np.random.Generator, n: int, width: int, dtype: np.dtype[Any]) -> FloatArray:
-    """Normally distributed; the same numbers for float32, rounded."""
-    return rng.standard_normal((n, width)).astype(dtype, copy=False)
+    """Uniform in [-1, 1), the same numbers in float32 and float64.
+
+    16 bits of each: normal numbers cost ten times as much, which was a tenth of some calls, and the
+    space that a few products span from either is as good.
+    """
+    numbers = np.frombuffer(rng.bytes(2 * n * width), np.int16)
+    return np.asarray(numbers.astype(dtype) * dtype.type(2.0**-15)).reshape(n, width)
 
 
 def gram_f64(w: FloatArray) -> Small:
@@ -50,11 +57,12 @@ def gram_f64(w: FloatArray) -> Small:
 
 
 def orthonormalise(w: FloatArray) -> tuple[FloatArray, Small]:
-    """Q, R with Q R = W and orthonormal Q, for any W of at least as many rows as columns.
+    """Q, R with Q R = W and orthonormal Q, for any W of at least as many rows as columns; W itself,
+    which is C-ordered and nobody else's, becomes Q.
 
-    Cholesky QR twice on columns of unit length: two Gram matrices and two products, where
-    Householder's method goes down the columns one by one. It loses orthogonality with the square of
-    the condition number: one above about eps^-1/2 / 10 goes to Householder (LAPACK).
+    Cholesky QR twice on columns of unit length: each time a Gram matrix and a product in place,
+    where Householder's method goes down the columns one by one. It loses orthogonality with the
+    square of the condition number: one above about eps^-1/2 / 10 goes to Householder (LAPACK).
     """
     with np.errstate(over="ignore", invalid="ignore"):
         gram = gram_f64(w)
@@ -62,18 +70,26 @@ def orthonormalise(w: FloatArray) -> tuple[FloatArray, Small]:
     least = 10 * float(np.finfo(w.dtype).eps) ** 0.5
     tiny = 1e-15 if w.dtype == np.float32 else 1e-140
     if norms.min() > tiny and norms.max() < 1 / tiny:
-        try:
-            first = np.linalg.cholesky(gram / np.outer(norms, norms)).T
-            if first.diagonal().min() > least:
-                first = first * norms
-                q = product(w, np.linalg.inv(first).astype(w.dtype))
-                second = np.linalg.cholesky(gram_f64(q)).T
-                q = product(q, np.linalg.inv(second).astype(w.dtype))
-                return q, second @ first
-        except np.linalg.LinAlgError:
-            pass
+        first = _cholesky(gram / np.outer(norms, norms))
+        if first is not None and first.diagonal().min() > least:
+            first = first * norms
+            again = np.empty(gram.shape, w.dtype)
+            rotate_block(w, np.linalg.inv(first).astype(w.dtype), again)
+            second = _cholesky(again.astype(np.float64))
+            if second is not None:
+                rotate_block(w, np.linalg.inv(second).astype(w.dtype), None)
+                return w, second @ first
+            w = product(w, first.astype(w.dtype))
     q, r = np.linalg.qr(w)
     return np.ascontiguousarray(q), r.astype(np.float64)
+
+
+def _cholesky(a: Small) -> Small | None:
+    """R with R^T R = a, or None where a is not positive definite."""
+    try:
+        return np.asarray(np.linalg.cholesky(a).T)
+    except np.linalg.LinAlgError:
+        return None
 
 
 def choose(values: Small, k: int, which: str) -> npt.NDArray[np.intp]:
@@ -95,8 +111,11 @@ def choose(values: Small, k: int, which: str) -> npt.NDArray[np.intp]:
 class Pairs:
     values: Small
     vectors: FloatArray  # (n, k)
+    rest: FloatArray  # (n, k): A vectors - vectors values
+    coordinates: Small | None  # in the blocks that A was applied to; None after a restart
     n_products: int  # with blocks of vectors
     scale: float  # of A: its largest eigenvalue in magnitude that was seen
+    gave_up: bool = False
 
 
 class _Basis:
@@ -130,13 +149,14 @@ class _Basis:
         self._next_block(v, w, room, rng)
 
     @staticmethod
-    def _project(v: FloatArray, w: FloatArray) -> tuple[Small, FloatArray]:
-        total = np.zeros((v.shape[1], w.shape[1]))
-        for _ in range(2):
-            part = product(v.T, w)
-            w = w - product(v, part)
-            total += part
-        return total, w
+    def _project(v: FloatArray, w: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What V holds of W, and the rest. Twice: once is not enough, the errors would grow by
+        |W| / |rest| in each step.
+        """
+        part = product(v.T, w)
+        w = w - product(v, part)
+        again = product(v.T, w)
+        return part + again, np.subtract(w, product(v, again), out=w)
 
     def _next_block(self, v: FloatArray, w: FloatArray, room: int, rng: Any) -> None:
         """The orthonormal block behind V; directions in which W is nothing become random ones."""
@@ -147,13 +167,13 @@ class _Basis:
         eps = float(np.finfo(w.dtype).eps)
         floor = eps * self.scale
         self.next, self.coupling = orthonormalise(w)
+        if room == width and _least_singular_value(self.coupling) > eps**0.5 * self.scale:
+            return
+        # What little was left of W is mostly the rounding errors of the projection.
+        _, again = self._project(v, self.next)
+        self.next, turn = orthonormalise(again)
+        self.coupling = turn @ self.coupling
         left, lengths, _ = np.linalg.svd(self.coupling)
-        if lengths[-1] < eps**0.5 * self.scale:
-            # What little was left of W is mostly the rounding errors of the projection.
-            _, again = self._project(v, self.next)
-            self.next, turn = orthonormalise(again)
-            self.coupling = turn @ self.coupling
-            left, lengths, _ = np.linalg.svd(self.coupling)
         if room == width and lengths[-1] > floor:
             return
         n_kept = min(int((lengths > floor).sum()), room)
@@ -175,12 +195,49 @@ class _Basis:
         width = self.coupling.shape[1]
         return values, s, np.linalg.norm(self.coupling @ s[-width:], axis=0)
 
+    def pairs(self, values: Small, s: Small) -> tuple[FloatArray, FloatArray]:
+        """Ritz vectors, and what A makes of them beyond themselves."""
+        dtype = self.v.dtype
+        vectors = product(self.v[:, : self.filled], s.astype(dtype))
+        if not self.next.shape[1]:
+            return vectors, np.zeros_like(vectors)
+        last = self.coupling @ s[-self.coupling.shape[1] :]
+        return vectors, product(self.next, last.astype(dtype))
+
     def cut_back(self, values: Small, s: Small) -> None:
         kept = len(values)
         self.v[:, :kept] = product(self.v[:, : self.filled], s.astype(self.v.dtype))
         self.h[...] = 0
         self.h[range(kept), range(kept)] = values
         self.filled = kept
+
+
+def _least_singular_value(a: Small) -> float:
+    """A lower bound for that of a square matrix, within the root of its order."""
+    try:
+        return float(1 / np.linalg.norm(np.linalg.inv(a)))
+    except np.linalg.LinAlgError:
+        return 0.0
+
+
+class _Schedule:
+    """When to solve the projected problem, which costs as much as a product or two if it is large.
+
+    Residuals fall by about the same factor in each step; two of them tell how many more it takes.
+    """
+
+    def __init__(self) -> None:
+        self.at, self.excess = 0, 0.0  # of the last look: after how many products, and how far off
+        self.next = 0
+        self.n_more = 0.0  # steps that it still takes
+
+    def plan(self, n_products: int, excess: float) -> None:
+        """excess: the logarithm of the largest residual over what is wanted, as it is now."""
+        if self.at:
+            gain = (self.excess - excess) / (n_products - self.at)
+            self.n_more = excess / gain if gain > 0 else math.inf
+        self.at, self.excess = n_products, excess
+        self.next = n_products + int(min(max(0.7 * self.n_more, 1), 4))
 
 
 def extremal_pairs(
@@ -191,19 +248,22 @@ def extremal_pairs(
     *,
     size: int,
     max_products: int,
-    accept: Callable[[Small, Small, float], bool],
+    excess: Callable[[Small, Small, float], float],
     rng: np.random.Generator,
+    patience: float = math.inf,
 ) -> Pairs:
     """The k pairs that `which` wants; as far as they got after max_products.
 
-    `accept(values, residuals, scale)` says whether the wanted Ritz pairs will do; scale is the
-    largest Ritz value in magnitude so far, an estimate of the norm of A. `start` (n, width) spans
-    the first block; `size` bounds the columns of the basis and is at least k + 2 width, or n.
+    `excess(values, residuals, scale)` is the largest ratio of the residuals of the wanted Ritz
+    pairs to what they may be; scale is the largest Ritz value in magnitude so far, an estimate of
+    the norm of A. `start` (n, width), which is used up, spans the first block; `size` bounds the
+    columns of the basis and is at least k + 2 width, or n. From the third product on it gives up
+    where more than `patience` are still to come.
     """
     n, width = start.shape
     size = min(size, n)
     basis = _Basis(apply, start, size)
-    check_at, scale = 0, 0.0
+    schedule, scale, was_cut = _Schedule(), 0.0, False
     while True:
         basis.grow(rng)
         is_whole = basis.filled == n
@@ -211,17 +271,22 @@ def extremal_pairs(
         is_last = basis.n_products >= max_products
         if basis.filled < k:
             continue
-        if not (is_whole or is_full or is_last or basis.n_products >= check_at):
+        if not (is_whole or is_full or is_last or basis.n_products >= schedule.next):
             continue
         values, s, residuals = basis.ritz()
         wanted = choose(values, k, which)
         scale = max(scale, float(np.abs(values).max()))
-        if is_whole or is_last or accept(values[wanted], residuals[wanted], scale):
-            vectors = product(basis.v[:, : basis.filled], s[:, wanted].astype(basis.v.dtype))
-            return Pairs(values[wanted], vectors, basis.n_products, scale)
-        # The projected problem costs as much as a product or two when it is large.
-        check_at = basis.n_products + (1 if basis.filled <= 96 else 2)
+        off = excess(values[wanted], residuals[wanted], scale)
+        if is_whole or is_last or off <= 1:
+            vectors, rest = basis.pairs(values[wanted], s[:, wanted])
+            coordinates = None if was_cut else s[:, wanted]
+            return Pairs(values[wanted], vectors, rest, coordinates, basis.n_products, scale)
+        schedule.plan(basis.n_products, math.log(off) if off < math.inf else math.inf)
+        if basis.n_products >= 3 and schedule.n_more > patience:
+            nothing = basis.v[:, :0]
+            return Pairs(values[:0], nothing, nothing, None, basis.n_products, scale, True)
         if is_full:
             n_kept = min(k + max(width, k // 2), basis.filled - width, size - width)
             kept = choose(values, max(n_kept, 1), which)
             basis.cut_back(values[kept], s[:, kept])
+            was_cut = True

@@ -43,8 +43,12 @@ class Dense:
         self.shape, self.dtype = a.shape, a.dtype
 
     def forward(self, x: Block) -> Block:
-        y = product(self.array, x)
-        return y if self.mean is None else y - product(self.mean[None], x)
+        y = np.empty((self.shape[0], x.shape[1]), self.dtype)
+        if self.mean is None and (x.shape[1] == 1 or 4 * self.shape[0] < self.shape[1]):
+            matmul_stack(self.array, x, y)
+        else:
+            block_power(self.array, x, None, y, self.mean)
+        return y
 
     def adjoint(self, y: Block) -> Block:
         z = product(self.array.T, y)
@@ -239,6 +243,29 @@ def check_finite(operator: Any, image: FloatArray, name: str = "a") -> bool:
     if not np.isfinite(values).all():
         raise ValueError(f"{name} contains NaN or infinity; expected finite numbers")
     return False
+
+
+class OutOfRange(Exception):
+    """A^T A over- or underflows; A times `factor`, a power of two, does not."""
+
+    def __init__(self, factor: float):
+        super().__init__(factor)
+        self.factor = factor
+
+
+def check_range(operator: Any, image: FloatArray) -> FloatArray:
+    """`image`, A^T A times a block of about unit length, if it is far from the ends of the range.
+
+    ValueError where A holds NaN or infinity, OutOfRange where it is too large or too small.
+    """
+    exponent = 44 if operator.dtype == np.float32 else 400
+    size = float(np.abs(image).max()) if check_finite(operator, image) else np.inf
+    if not 2.0**-exponent < size < 2.0**exponent:
+        largest = largest_entry(operator)
+        factor = float(2.0 ** -np.frexp(largest)[1])
+        if 0 < largest < np.inf and not 0.1 < factor < 10:
+            raise OutOfRange(factor)
+    return image
 
 
 def largest_entry(operator: Any) -> float:

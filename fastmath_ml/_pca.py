@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._arrays import FloatArray, as_array
-from ._eigen import fix_signs, positive_integer, safe_scale, tolerance
+from ._eigen import fix_signs, positive_integer, tolerance
 from ._kernels.power import subtract_mean
 from ._krylov import make_rng, random_block
 from ._operators import Dense, as_matrix, as_operator, check_finite, product
@@ -19,8 +19,10 @@ from ._svd import (
     check_count,
     default_steps,
     gram_of,
+    gram_triplets,
     gram_vectors,
-    subspace_triplets,
+    in_range,
+    in_square_range,
     triplets_from,
 )
 
@@ -105,7 +107,7 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
         rows = rows * rows.dtype.type(factor)
         mean = mean * factor
     found, total = _components(rows, mean, k, source)
-    if factor == 1.0 and not _in_range(total, rows.dtype):
+    if factor == 1.0 and not in_square_range(total, rows.dtype):
         check_finite(Dense(rows), np.array([np.inf]), "x")
         largest = float(np.abs(rows - mean.astype(rows.dtype)).max())
         if largest > 0:
@@ -127,12 +129,6 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
             (mean / factor).astype(dtype),
             scores if factor == 1.0 else scores / dtype.type(factor),
         )
-
-
-def _in_range(total: float, dtype: np.dtype[Any]) -> bool:
-    """Whether a sum of squares can be trusted not to have over- or underflown in part."""
-    low, high = (1e-25, 1e30) if dtype == np.float32 else (1e-200, 1e280)
-    return bool(low < total < high)
 
 
 def column_mean(rows: FloatArray) -> tuple[FloatArray, float]:
@@ -175,20 +171,22 @@ def _components(rows: FloatArray, mean: FloatArray, k: int, rng: Any) -> tuple[T
         with np.errstate(over="ignore", invalid="ignore"):
             gram = gram_of(rows, None if is_centred else mean)
         total = float(gram.trace(dtype=np.float64))
-        if not _in_range(total, rows.dtype):
+        if not in_square_range(total, rows.dtype):
             return _nothing(rows, k), total
-        found = _from_gram(operator, gram, k, rng)
+        found = _from_gram(operator, gram, k, width, wanted, rng)
         if (found.residuals <= wanted * found.s[0]).all():
             return found, total
     else:
         total = _sum_of_squares(rows, mean)
-        if not _in_range(total, rows.dtype):
+        if not in_square_range(total, rows.dtype):
             return _nothing(rows, k), total
     start = random_block(rng, smaller, width, rows.dtype)
     return best_triplets(operator, start, k, wanted, "krylov", None, rng), total
 
 
-def _from_gram(operator: Dense, gram: FloatArray, k: int, rng: Any) -> Triplets:
+def _from_gram(
+    operator: Dense, gram: FloatArray, k: int, width: int, wanted: float, rng: Any
+) -> Triplets:
     """One product with the rows where the Gram matrix is exact enough, else one pass more."""
     if gram.dtype == np.float64 and len(gram) <= 256:
         values, vectors = np.linalg.eigh(gram)
@@ -199,14 +197,14 @@ def _from_gram(operator: Dense, gram: FloatArray, k: int, rng: Any) -> Triplets:
             s = np.sqrt(values)
             u = operator.forward(v)
             u /= s.astype(u.dtype)
-            return Triplets(u, s, v, np.zeros(k), 1)
-    return triplets_from(operator, gram_vectors(gram, k, operator.dtype, rng), k)
+            return Triplets(u, s, v, np.zeros(k), 1, v)
+    return triplets_from(operator, gram_vectors(gram, k, width, wanted, operator.dtype, rng), k)
 
 
 def _nothing(rows: FloatArray, k: int) -> Triplets:
     """What constant rows have: no variance in any direction."""
     u, v = (np.eye(n, k, dtype=rows.dtype) for n in rows.shape)
-    return Triplets(u, np.zeros(k), v, np.zeros(k), 0)
+    return Triplets(u, np.zeros(k), v, np.zeros(k), 0, v)
 
 
 def _sum_of_squares(rows: FloatArray, mean: FloatArray | None = None) -> float:
@@ -247,12 +245,12 @@ def randomized_svd(
     n_oversamples : int, default 10
         Vectors that are iterated beyond n_components.
     n_iter : int or 'auto', default 'auto'
-        Steps of subspace iteration. 'auto' reaches the accuracy that scikit-learn has with 7 steps
-        (4 where n_components is more than a tenth of the smaller side) by block Krylov steps or the
-        Gram matrix, whatever needs fewer operations.
+        The accuracy wanted: that of so many steps of subspace iteration, which block Krylov steps
+        reach with fewer products. 'auto' stands for scikit-learn's 7 steps (4 where n_components is
+        more than a tenth of the smaller side), or better by the Gram matrix where that needs fewer
+        operations.
     power_iteration_normalizer : {'auto', 'QR', 'LU', 'none'}, default 'auto'
-        With 'none' the block is not orthonormalised between steps. Everything else is Cholesky QR
-        here, as stable as 'QR'.
+        Accepted for compatibility: blocks are orthonormalised by Cholesky QR, as stable as 'QR'.
     transpose : bool or 'auto', default 'auto'
         Whether to iterate on the transpose of M; 'auto' takes what has fewer columns.
     flip_sign : bool, default True
@@ -313,19 +311,14 @@ def randomized_svd(
     is_transposed = n_samples < n_features if transpose == "auto" else bool(transpose)
     if is_transposed:
         operator = operator.transposed()
-    width = min(k + n_oversamples, smaller)
-    if n_steps is None:
-        width = block_of(k, min(n_oversamples, 2), smaller, operator.dtype)
-    start = _same_block(random_state, operator.shape[1], width, operator.dtype)
-    source = np.random.default_rng(0)  # for directions that have to be made up
-    factor = safe_scale(operator, operator.forward(start), 2)
-    if factor != 1.0:
-        operator = operator.scaled(factor)
-    if n_steps is not None:
-        normalise = power_iteration_normalizer != "none"
-        found = subspace_triplets(operator, start, k, n_steps, normalise=normalise, residuals=False)
-    else:
-        found = _as_exact_as(operator, start, k, default_steps(k, operator.shape), source)
+    width = block_of(k, 0 if n_steps is None else n_oversamples, smaller, operator.dtype)
+    source = _generator(random_state)
+
+    def solve(operator: Any, start: FloatArray) -> Triplets:
+        return _as_exact_as(operator, start, k, n_steps, source)
+
+    start = random_block(source, operator.shape[1], width, operator.dtype)
+    found, factor = in_range(solve, operator, start)
     u, v = (found.v, found.u) if is_transposed else (found.u, found.v)
     if flip_sign:
         fix_signs(u, v)
@@ -333,17 +326,14 @@ def randomized_svd(
     return u, (found.s / factor).astype(dtype), np.ascontiguousarray(v.T)
 
 
-def _same_block(random_state: Any, n: int, width: int, dtype: np.dtype[Any]) -> FloatArray:
-    """The numbers that scikit-learn draws for this state; a Generator is taken as it is."""
-    if isinstance(random_state, np.random.Generator):
-        return random_block(random_state, n, width, dtype)
-    state = random_state
-    if not isinstance(state, np.random.RandomState):
-        state = np.random.mtrand._rand if state is None else np.random.RandomState(state)
-    return np.asarray(state.normal(size=(n, width)).astype(dtype, copy=False))
+def _generator(random_state: Any) -> np.random.Generator:
+    """As scikit-learn takes it: None is NumPy's global state."""
+    return make_rng(np.random.mtrand._rand if random_state is None else random_state)
 
 
-def _as_exact_as(operator: Any, start: FloatArray, k: int, n_steps: int, rng: Any) -> Triplets:
+def _as_exact_as(
+    operator: Any, start: FloatArray, k: int, n_steps: int | None, rng: Any
+) -> Triplets:
     """As exact as n_steps of subspace iteration, for fewer operations.
 
     Where the singular values behind the block are r times the k-th, q steps of subspace iteration
@@ -351,8 +341,14 @@ def _as_exact_as(operator: Any, start: FloatArray, k: int, n_steps: int, rng: An
     2 / T_(p-1)(2 / r^2 - 1), which is less for p = (q + 5) / 2, except where both are nothing.
     """
     n_columns, width = start.shape
-    n_krylov = (n_steps + 5) // 2
+    if n_steps is not None:
+        n_krylov = min(n_steps + 1, (n_steps + 5) // 2)
+        return best_triplets(operator, start, k, 1.0, "krylov", n_krylov, rng, residuals=False)
+    n_krylov = (default_steps(k, operator.shape) + 4) // 2
     # m n^2 operations against 4 m n width for each step.
     if isinstance(operator, Dense) and n_columns <= 4 * width * (n_krylov + 1):
-        return best_triplets(operator, start, k, 1.0, "auto", None, rng)
+        found = gram_triplets(operator, k, width, 1e-4, rng)
+        if found.residuals.max() <= 1e-3 * found.s[0]:
+            return found
+        start = found.basis
     return best_triplets(operator, start, k, 1.0, "krylov", n_krylov, rng, residuals=False)

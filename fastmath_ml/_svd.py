@@ -16,22 +16,24 @@ construction, |A^T u - s v| is what is left.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._arrays import FloatArray
-from ._eigen import fix_signs, positive_integer, safe_scale, tolerance
-from ._kernels.power import subtract_mean
+from ._eigen import fix_signs, positive_integer, tolerance
+from ._kernels.power import rotate_block, subtract_mean
 from ._kernels.products import gram_plain
-from ._krylov import Small, extremal_pairs, make_rng, orthonormalise, random_block
-from ._operators import Dense, as_operator, check_finite, product
+from ._krylov import Pairs, Small, extremal_pairs, make_rng, orthonormalise, random_block
+from ._operators import Dense, OutOfRange, as_operator, check_finite, check_range, product
 
 METHODS = ("auto", "randomized", "power", "krylov")
 # float32 with at most so many columns has its Gram matrix summed in float64.
 WIDE_SUMS = 256
 CHUNK_ROWS = 12_288  # of a Gram matrix of centred or widened rows: four segments of a long product
 CHUNK_BYTES = 8 << 20
+IMAGE_BYTES = 16 << 20  # of A V that are kept along the way
 
 
 class SVDTopKResult(NamedTuple):
@@ -49,6 +51,7 @@ class Triplets(NamedTuple):
     v: FloatArray  # (n, k)
     residuals: Small
     n_passes: int
+    basis: FloatArray  # (n, width): what v was chosen from, orthonormal
 
 
 def svd_topk(
@@ -75,7 +78,7 @@ def svd_topk(
         with scikit-learn's number of steps and no look at the residuals. 'auto' takes the Gram
         matrix where the matrix is narrow enough, LAPACK where it is small, else 'krylov'.
     n_oversamples : int, optional
-        Vectors that are iterated beyond k, at least: 10 for 'power' and 'randomized', 2 for
+        Vectors that are iterated beyond k, at least: 10 for 'power' and 'randomized', none for
         'krylov' and 'auto', which keep all former blocks.
     n_iter : int or 'auto', default 'auto'
         The number of steps, each of which is a product with A^T A. 'auto' goes on until the
@@ -108,7 +111,8 @@ def svd_topk(
     float32 stays float32. Singular values are accurate to about the square of the residual, and
     never worse than a few epsilon times the largest. Those of a rank-deficient matrix beyond
     its rank are about 0, and their vectors orthonormal to the others. The block of vectors is
-    widened to a multiple of 64 bytes, which costs nothing.
+    widened to a multiple of 64 bytes, which costs nothing. Work and accuracy are what `tol` asks
+    for: 1e-2 takes half the steps of the default.
 
     References
     ----------
@@ -130,7 +134,7 @@ def svd_topk(
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; expected one of {', '.join(map(repr, METHODS))}")
     if n_oversamples is None:
-        n_oversamples = 2 if method in ("auto", "krylov") else 10
+        n_oversamples = 0 if method in ("auto", "krylov") else 10
     n_oversamples = check_count(n_oversamples, "n_oversamples")
     n_steps = None if n_iter == "auto" else check_count(n_iter, "n_iter")
     wanted = tolerance(tol, operator.dtype)
@@ -139,17 +143,17 @@ def svd_topk(
     if is_wide:
         operator = operator.transposed()
     width = block_of(k, n_oversamples, smaller, operator.dtype)
+
+    def solve(operator: Any, start: FloatArray) -> Triplets:
+        if method == "randomized" or (method == "power" and n_steps is not None):
+            n = default_steps(k, operator.shape) if n_steps is None else n_steps
+            return subspace_triplets(operator, start, k, n)
+        if method == "power":
+            return subspace_until(operator, start, k, wanted)
+        return best_triplets(operator, start, k, wanted, method, n_steps, source)
+
     start = random_block(source, smaller, width, operator.dtype)
-    factor = safe_scale(operator, operator.forward(start), 2)
-    if factor != 1.0:
-        operator = operator.scaled(factor)
-    if method == "randomized" or (method == "power" and n_steps is not None):
-        n_steps = default_steps(k, operator.shape) if n_steps is None else n_steps
-        found = subspace_triplets(operator, start, k, n_steps)
-    elif method == "power":
-        found = subspace_until(operator, start, k, wanted)
-    else:
-        found = best_triplets(operator, start, k, wanted, method, n_steps, source)
+    found, factor = in_range(solve, operator, start)
     u, v = (found.v, found.u) if is_wide else (found.u, found.v)
     fix_signs(u, v)
     dtype = operator.dtype
@@ -161,6 +165,16 @@ def svd_topk(
         found.n_passes,
         bool((found.residuals <= wanted * found.s[0]).all()),
     )
+
+
+def in_range(
+    solve: Callable[[Any, FloatArray], Triplets], operator: Any, start: FloatArray
+) -> tuple[Triplets, float]:
+    """solve(operator, start), of the operator times a power of two where A^T A leaves the range."""
+    try:
+        return solve(operator, start.copy()), 1.0
+    except OutOfRange as error:
+        return solve(operator.scaled(error.factor), start), error.factor
 
 
 def check_count(value: Any, name: str) -> int:
@@ -182,6 +196,38 @@ def block_of(k: int, n_oversamples: int, smaller: int, dtype: np.dtype[Any]) -> 
     return min(smaller, -(-width // line) * line)
 
 
+class Normal:
+    """X -> A^T A X for `extremal_pairs`; A X is kept while that is cheaper than A V in the end."""
+
+    def __init__(self, operator: Any, width: int):
+        self.operator = operator
+        n_rows, n_columns = operator.shape
+        self.images: list[FloatArray] | None = None
+        if isinstance(operator, Dense) and n_columns >= 40 * width:
+            self.images = []
+            self.most = IMAGE_BYTES // (n_rows * width * operator.dtype.itemsize)
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        if self.images is not None and len(self.images) >= self.most:
+            self.images = None
+        z, y = self.operator.normal(x, want_y=self.images is not None)
+        if self.images is not None:
+            self.images.append(y)
+        return np.asarray(check_range(self.operator, z))
+
+    def image(self, pairs: Pairs) -> FloatArray:
+        """A times the vectors of the pairs."""
+        if self.images is None or pairs.coordinates is None:
+            return np.asarray(self.operator.forward(pairs.vectors))
+        at, total = 0, None
+        for block in self.images:
+            end = at + block.shape[1]
+            part = product(block, pairs.coordinates[at:end].astype(block.dtype))
+            total, at = part if total is None else np.add(total, part, out=total), end
+        assert total is not None
+        return total
+
+
 def best_triplets(
     operator: Any,
     start: FloatArray,
@@ -196,69 +242,90 @@ def best_triplets(
     """Gram matrix or block Lanczos, and on with the other where the first was not exact enough.
 
     The last step takes as many vectors as the block is wide: rounding errors of A^T A that mix
-    small singular values are undone in it.
+    small singular values are undone in it. Without `residuals` it projects on the left, which is
+    half a step more.
     """
     smaller, width = start.shape
-    is_free = method == "auto" and n_steps is None
-    if is_free and isinstance(operator, Dense) and smaller <= max(24 * width, 128):
-        found = gram_triplets(operator, k, rng)
+    # Steps that cost as much as the Gram matrix: m n^2 operations against 4 m n width.
+    gram_steps = np.inf
+    if method == "auto" and n_steps is None and isinstance(operator, Dense):
+        gram_steps = 1 + smaller / (4 * width)
+    if gram_steps <= 4:
+        found = gram_triplets(operator, k, width, wanted, rng)
         if (found.residuals <= wanted * found.s[0]).all():
             return found
-        start[:, : found.v.shape[1]] = found.v
+        start, gram_steps = found.basis, np.inf
     if width >= smaller:
-        return triplets_from(operator, np.eye(smaller, dtype=operator.dtype), k)
-    max_products = 300 if n_steps is None else max(n_steps, 1)
+        eye = np.eye(smaller, dtype=operator.dtype)
+        return triplets_from(operator, eye, k)
+    normal = Normal(operator, width)
 
-    def accept(values: Small, lengths: Small, scale: float) -> bool:
+    def excess(values: Small, lengths: Small, scale: float) -> float:
         """|A^T A v - s^2 v| = s |A^T u - s v|."""
         if n_steps is not None:
-            return False
+            return np.inf
         squares = np.maximum(values[:k], 0)
-        return bool((lengths[:k] ** 2 <= 0.8 * wanted**2 * scale * squares).all())
+        limits = 0.9 * wanted * np.sqrt(scale * squares)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.nan_to_num(lengths[:k] / limits, nan=0.0).max())
 
     pairs = extremal_pairs(
-        lambda x: operator.normal(x)[0],
+        normal,
         start,
         width,
         "LA",
         size=7 * width,
-        max_products=max_products,
-        accept=accept,
+        max_products=300 if n_steps is None else max(n_steps, 1),
+        excess=excess,
         rng=rng,
+        patience=gram_steps,
     )
-    v, _ = orthonormalise(pairs.vectors)
-    if residuals:
-        found = triplets_from(operator, v, k)
-    else:
-        z, y = operator.normal(v, want_y=True)
-        found = project_left(y, z, operator, k)
-    return found._replace(n_passes=found.n_passes + pairs.n_products)
+    if pairs.gave_up:
+        found = gram_triplets(operator, k, width, wanted, rng)
+        if (found.residuals <= wanted * found.s[0]).all():
+            return found._replace(n_passes=pairs.n_products + 1)
+        return best_triplets(operator, found.basis, k, wanted, "krylov", None, rng)
+    v, y = pairs.vectors, normal.image(pairs)
+    z = v * pairs.values.astype(v.dtype) + pairs.rest
+    found = project_right(operator, v, y, z, k) if residuals else project_left(operator, y, z, k)
+    return found._replace(n_passes=pairs.n_products)
 
 
 # ---- the last step ----
 
 
 def triplets_from(operator: Any, v: FloatArray, k: int) -> Triplets:
-    """The best k triplets with right vectors in the span of the orthonormal v, in one pass."""
+    """The best k triplets with right vectors in the span of v, in one pass."""
     z, y = operator.normal(v, want_y=True)
     assert y is not None
+    return project_right(operator, v, y, check_range(operator, z), k)
+
+
+def project_right(operator: Any, v: FloatArray, y: FloatArray, z: FloatArray, k: int) -> Triplets:
+    """The same from y = A v and z = A^T y; all three are used up."""
     if not y.any():
         return _of_zero(operator, k)
+    dtype = y.dtype
+    basis, turn = orthonormalise(v)
+    inverse = np.linalg.inv(turn).astype(dtype)
+    if np.abs(inverse - np.eye(len(inverse))).max() > np.finfo(dtype).eps:
+        for block in (y, z):
+            rotate_block(block, inverse, None)
     q, r = orthonormalise(y)
     left, s, right = np.linalg.svd(r)
     left, s, right = left[:, :k], s[:k], right[:k].T
-    u = product(q, left.astype(y.dtype))
-    v = product(v, right.astype(y.dtype))
+    u = product(q, left.astype(dtype))
+    v = product(basis, right.astype(dtype))
     is_steep = s[-1] <= s[0] / 30  # A^T Y / s has the rounding errors of s_1^2 / s then
-    back = operator.adjoint(u) if is_steep else product(z, (right / s).astype(y.dtype))
-    residuals = np.linalg.norm(back - v * s.astype(y.dtype), axis=0).astype(np.float64)
-    return Triplets(u, s, v, residuals, 1)
+    back = operator.adjoint(u) if is_steep else product(z, (right / s).astype(dtype))
+    residuals = np.linalg.norm(back - v * s.astype(dtype), axis=0).astype(np.float64)
+    return Triplets(u, s, v, residuals, 1, basis)
 
 
 def _of_zero(operator: Any, k: int) -> Triplets:
     """LAPACK's choice for the matrix of zeros: the first unit vectors."""
     u, v = (np.eye(n, k, dtype=operator.dtype) for n in operator.shape)
-    return Triplets(u, np.zeros(k), v, np.zeros(k), 1)
+    return Triplets(u, np.zeros(k), v, np.zeros(k), 1, v)
 
 
 # ---- subspace iteration ----
@@ -276,29 +343,31 @@ def subspace_triplets(
     """n_steps products with A^T A from x, then the SVD of Q^T A for Q of the range of A X."""
     for _ in range(n_steps):
         x = operator.normal(orthonormalise(x)[0] if normalise else x)[0]
+        check_range(operator, x)
     z, y = operator.normal(orthonormalise(x)[0], want_y=True)
-    found = project_left(y, z, operator, k)
+    check_range(operator, z)
+    found = project_left(operator, y, z, k)
     if residuals:
         rest = operator.forward(found.v) - found.u * found.s.astype(x.dtype)
         found = found._replace(residuals=np.linalg.norm(rest, axis=0).astype(np.float64))
     return found._replace(n_passes=n_steps + 1)
 
 
-def project_left(y: FloatArray, z: FloatArray, operator: Any, k: int) -> Triplets:
+def project_left(operator: Any, y: FloatArray, z: FloatArray, k: int) -> Triplets:
     """A ~ Q Q^T A for Q of the range of y = A x, where z = A^T y: A^T Q is z R^-1."""
     if not y.any():
         return _of_zero(operator, k)
     q, r = orthonormalise(y)
     diagonal = np.abs(r.diagonal())
     if diagonal.min() > 1e3 * float(np.finfo(y.dtype).eps) ** 0.5 * diagonal.max():
-        b = product(z, np.linalg.inv(r).astype(y.dtype))
+        rotate_block(z, np.linalg.inv(r).astype(y.dtype), None)
     else:
-        b = operator.adjoint(q)
-    p, r = orthonormalise(b)
+        z = operator.adjoint(q)
+    p, r = orthonormalise(z)
     right, s, left = np.linalg.svd(r)
     u = product(q, left[:k].T.astype(y.dtype))
     v = product(p, right[:, :k].astype(y.dtype))
-    return Triplets(u, s[:k], v, np.zeros(k), 1)
+    return Triplets(u, s[:k], v, np.zeros(k), 1, p)
 
 
 def subspace_until(operator: Any, x: FloatArray, k: int, wanted: float) -> Triplets:
@@ -324,52 +393,69 @@ def subspace_until(operator: Any, x: FloatArray, k: int, wanted: float) -> Tripl
 # ---- the Gram matrix ----
 
 
-def gram_triplets(operator: Any, k: int, rng: Any) -> Triplets:
+def gram_triplets(operator: Any, k: int, width: int, wanted: float, rng: Any) -> Triplets:
     array = operator.array
-    return triplets_from(operator, gram_vectors(gram_of(array), k, array.dtype, rng), k)
+    gram = gram_of(array)
+    if not in_square_range(float(gram.trace(dtype=np.float64)), array.dtype):
+        check_range(operator, np.array([[np.inf]]))
+    return triplets_from(operator, gram_vectors(gram, k, width, wanted, array.dtype, rng), k)
+
+
+def in_square_range(total: float, dtype: np.dtype[Any]) -> bool:
+    """Whether a sum of squares can be trusted not to have over- or underflown in part."""
+    low, high = (1e-25, 1e30) if dtype == np.float32 else (1e-200, 1e280)
+    return bool(low < total < high)
 
 
 def gram_of(array: FloatArray, mean: Small | None = None) -> FloatArray:
-    """Gram matrix of array - mean; of few columns in float64, since that costs little then.
+    """Gram matrix of array - mean.
 
-    Where rows are centred or widened, that is done a chunk at a time, which stays in the L3 cache.
+    Where rows are centred, that is done a chunk at a time, which stays in the L3 cache.
     """
     n_rows, n = array.shape
-    dtype = np.dtype(np.float64) if n <= WIDE_SUMS else array.dtype
-    total = np.zeros((n, n), dtype)
-    if mean is None and dtype == array.dtype:
+    total = np.zeros((n, n), array.dtype)
+    if mean is None:
         gram_plain(array, total)
         return total
+    dtype = np.dtype(np.float64) if n <= WIDE_SUMS else array.dtype
+    total = np.zeros((n, n), dtype)
     step = min(n_rows, max(CHUNK_BYTES // (n * dtype.itemsize), 1))
     if step > CHUNK_ROWS:
         step = step // CHUNK_ROWS * CHUNK_ROWS
-    shift = np.zeros(n) if mean is None else mean
     rows, part = np.empty((step, n), dtype), np.empty((n, n), dtype)
     for first in range(0, n_rows, step):
         chunk = array[first : first + step]
-        subtract_mean(chunk, shift, rows[: len(chunk)])
+        subtract_mean(chunk, mean, rows[: len(chunk)])
         gram_plain(rows[: len(chunk)], part)
         total += part
     return total
 
 
-def gram_vectors(gram: FloatArray, k: int, dtype: np.dtype[Any], rng: Any) -> FloatArray:
-    """An orthonormal basis of the k leading eigenvectors."""
+def gram_vectors(
+    gram: FloatArray, k: int, width: int, wanted: float, dtype: np.dtype[Any], rng: Any
+) -> FloatArray:
+    """`width` leading eigenvectors, orthonormal up to rounding; k of them for triplets with the
+    residuals `wanted`.
+    """
     n = len(gram)
     check_finite(Dense(gram), gram[:1])
-    if n > 200 and 6 * k < n:
-        width = min(n, k + max(2, k // 8))
-        limit = 8 * float(np.finfo(gram.dtype).eps)
+    if n > 200 and 6 * width < n:
+        least = 8 * float(np.finfo(gram.dtype).eps)
+
+        def excess(values: Small, residuals: Small, scale: float) -> float:
+            roots = np.sqrt(np.maximum(values[:k], 0) / scale)
+            return float((residuals[:k] / np.maximum(0.3 * wanted * roots, least)).max() / scale)
+
         pairs = extremal_pairs(
             lambda x: product(gram, x),
             random_block(rng, n, width, gram.dtype),
-            k,
+            width,
             "LA",
-            size=k + 8 * width,
+            size=9 * width,
             max_products=60,
-            accept=lambda _, residuals, scale: bool(residuals.max() <= limit * scale),
+            excess=excess,
             rng=rng,
         )
-        return orthonormalise(pairs.vectors.astype(dtype, copy=False))[0]
-    _, vectors = np.linalg.eigh(gram)
-    return np.ascontiguousarray(vectors[:, : -k - 1 : -1], dtype=dtype)
+        return pairs.vectors.astype(dtype, copy=False)
+    _, vectors = np.linalg.eigh(gram.astype(np.float64, copy=False))
+    return np.ascontiguousarray(vectors[:, : -width - 1 : -1], dtype=dtype)

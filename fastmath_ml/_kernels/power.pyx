@@ -9,6 +9,10 @@ multiply-adds in the dtype.
 
 With `mean` the rows are A - mean: a block is centred as it is copied to scratch memory, so that
 neither a centred copy nor the cancellation of A^T A - n mean mean^T is needed.
+
+Beside it stands what tall blocks of vectors are orthonormalised with: W <- W R in place, and the
+Gram matrix of the new W from the same pass. As two products it would take a temporary of the size
+of W, whose page faults alone cost more than the arithmetic.
 """
 
 from cython cimport floating as real
@@ -93,7 +97,7 @@ cdef inline void centre_block(const real* a, Py_ssize_t a_row, Py_ssize_t a_col,
 
 
 cdef void power_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noexcept nogil:
-    """z = A[begin:end]^T (A[begin:end] X)."""
+    """z = A[begin:end]^T (A[begin:end] X); without z only y."""
     cdef Py_ssize_t n_vectors = step.n_vectors, n_features = step.n_features, n
     cdef Py_ssize_t a_row = step.a_row, a_col = step.a_col
     cdef const real* a
@@ -110,7 +114,8 @@ cdef void power_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noex
         if centred == NULL:
             step.out_of_memory = True
             return
-    memset(z, 0, n_features * n_vectors * sizeof(real))
+    if z != NULL:
+        memset(z, 0, n_features * n_vectors * sizeof(real))
     while begin < end:
         n = min(step.block, end - begin)
         a = <const real*>step.a + begin * step.a_row
@@ -121,7 +126,8 @@ cdef void power_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noex
             a_col = 1
         y = own_y if own_y != NULL else <real*>step.y + begin * n_vectors
         product(n, n_vectors, n_features, a, a_row, a_col, <const real*>step.x, y, False)
-        product(n_features, n_vectors, n, a, a_col, a_row, <const real*>y, z, True)
+        if z != NULL:
+            product(n_features, n_vectors, n, a, a_col, a_row, <const real*>y, z, True)
         begin += n
 
 
@@ -131,6 +137,10 @@ cdef void power_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
         power_rows(begin, end, <float*>partial, <Step*>context)
     else:
         power_rows(begin, end, <double*>partial, <Step*>context)
+
+
+cdef void forward_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    power_segment(begin, end, NULL, context)
 
 
 cdef void add_as(real* total, const real* partial, Py_ssize_t n) noexcept nogil:
@@ -150,17 +160,19 @@ cdef void add_partial(void* total, const void* partial, void* context) noexcept 
         add_as(<double*>total, <const double*>partial, step.n_features * step.n_vectors)
 
 
-def block_power(cnp.ndarray a, cnp.ndarray x, cnp.ndarray z, y, mean):
-    """z = B^T (B x) and, unless y is None, y = B x, where B is a, or a - mean where mean is given.
+def block_power(cnp.ndarray a, cnp.ndarray x, z, y, mean):
+    """z = B^T (B x) and y = B x, where B is a, or a - mean where mean is given.
 
-    a (n_rows, n_features) of any strides of whole elements, x and z (n_features, n_vectors), y
-    (n_rows, n_vectors), mean (n_features,); all of one dtype, float32 or float64, all but a
-    C-ordered, and none shares memory with another. The caller has checked all this.
+    Either of z and y may be None: nobody wants it. a (n_rows, n_features) of any strides of whole
+    elements, x and z (n_features, n_vectors), y (n_rows, n_vectors), mean (n_features,); all of one
+    dtype, float32 or float64, all but a C-ordered, and none shares memory with another. The caller
+    has checked all this.
     """
     cdef Step step
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(a), n_bytes = cnp.PyArray_NBYTES(x)
     cdef double work_ns
     cdef void* aligned_x
+    cdef void* sum_z = NULL
     memset(&step, 0, sizeof(step))
     step.itemsize = size
     step.n_rows = cnp.PyArray_DIM(a, 0)
@@ -173,7 +185,9 @@ def block_power(cnp.ndarray a, cnp.ndarray x, cnp.ndarray z, y, mean):
         step.mean = cnp.PyArray_DATA(<cnp.ndarray>mean)
     if y is not None:
         step.y = cnp.PyArray_DATA(<cnp.ndarray>y)
-    memset(cnp.PyArray_DATA(z), 0, cnp.PyArray_NBYTES(z))
+    if z is not None:
+        sum_z = cnp.PyArray_DATA(<cnp.ndarray>z)
+        memset(sum_z, 0, n_bytes)
     if n_bytes == 0 or step.n_rows == 0:
         return
     step.block = BLOCK_BYTES // (size * step.n_features)
@@ -185,10 +199,89 @@ def block_power(cnp.ndarray a, cnp.ndarray x, cnp.ndarray z, y, mean):
         if aligned_x != NULL:
             memcpy(aligned_x, cnp.PyArray_DATA(x), n_bytes)
             step.x = aligned_x
-            ordered_reduce(step.n_rows, max(<Py_ssize_t>LEAST_SEGMENT, ceil_div(step.n_rows, 64)),
-                           step.n_features * step.n_vectors * size, work_ns, power_segment,
-                           add_partial, cnp.PyArray_DATA(z), &step)
+            if sum_z == NULL:
+                parallel_for(step.n_rows, step.block, work_ns / 2, forward_body, &step)
+            else:
+                ordered_reduce(step.n_rows, segment_rows(step.n_rows),
+                               step.n_features * step.n_vectors * size, work_ns, power_segment,
+                               add_partial, sum_z, &step)
     if aligned_x == NULL or step.out_of_memory:
+        raise MemoryError("no memory for a block of rows")
+
+
+cdef Py_ssize_t segment_rows(Py_ssize_t n_rows) noexcept nogil:
+    return max(<Py_ssize_t>LEAST_SEGMENT, ceil_div(n_rows, 64))
+
+
+# ---- W <- W R ----
+
+cdef void rotate_rows(Py_ssize_t begin, Py_ssize_t end, real* gram, Step* step) noexcept nogil:
+    """W[begin:end] <- W[begin:end] R; gram = W^T W of these rows, where it is wanted."""
+    cdef Py_ssize_t width = step.n_vectors, n
+    cdef real* w
+    cdef real* turned = <real*>thread_scratch(SCRATCH_Y, step.block * width * sizeof(real))
+    if turned == NULL:
+        step.out_of_memory = True
+        return
+    if gram != NULL:
+        memset(gram, 0, width * width * sizeof(real))
+    while begin < end:
+        n = min(step.block, end - begin)
+        w = <real*>step.y + begin * width
+        product(n, width, width, <const real*>w, width, 1, <const real*>step.x, turned, False)
+        memcpy(w, turned, n * width * sizeof(real))
+        if gram != NULL:
+            product(width, width, n, <const real*>turned, 1, width, <const real*>turned, gram,
+                    True)
+        begin += n
+
+
+cdef void rotate_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
+                         void* context) noexcept nogil:
+    if (<Step*>context).itemsize == 4:
+        rotate_rows(begin, end, <float*>partial, <Step*>context)
+    else:
+        rotate_rows(begin, end, <double*>partial, <Step*>context)
+
+
+cdef void rotate_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    rotate_segment(begin, end, NULL, context)
+
+
+def rotate_block(cnp.ndarray w, cnp.ndarray r, gram):
+    """w <- w r in place, and gram = w^T w of the new w unless it is None.
+
+    w (n_rows, width), r and gram (width, width), of one dtype, float32 or float64, C-ordered; none
+    shares memory with another. The caller has checked all this.
+    """
+    cdef Step step
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(w), n_bytes = cnp.PyArray_NBYTES(r)
+    cdef double work_ns
+    cdef void* aligned_r
+    cdef void* sum_gram = NULL
+    memset(&step, 0, sizeof(step))
+    step.itemsize = size
+    step.n_rows = cnp.PyArray_DIM(w, 0)
+    step.n_features = step.n_vectors = cnp.PyArray_DIM(w, 1)
+    step.y = cnp.PyArray_DATA(w)
+    if gram is not None:
+        sum_gram = cnp.PyArray_DATA(<cnp.ndarray>gram)
+        memset(sum_gram, 0, n_bytes)
+    if n_bytes == 0 or step.n_rows == 0:
+        return
+    step.block = DEPTH_BLOCK
+    work_ns = 2.0 * step.n_rows * step.n_vectors * step.n_vectors * size / 200.0
+    with nogil:
+        aligned_r = thread_scratch(SCRATCH_X, n_bytes)
+        if aligned_r != NULL:
+            memcpy(aligned_r, cnp.PyArray_DATA(r), n_bytes)
+            step.x = aligned_r
+            if sum_gram == NULL:
+                parallel_for(step.n_rows, step.block, work_ns, rotate_body, &step)
+            else:
+                ordered_reduce(step.n_rows, segment_rows(step.n_rows), n_bytes, 2 * work_ns,
+                               rotate_segment, add_partial, sum_gram, &step)
+    if aligned_r == NULL or step.out_of_memory:
         raise MemoryError("no memory for a block of rows")
 
 
