@@ -32,7 +32,7 @@ ACTIVATIONS = {
     "softplus": (special.softplus, lambda x: mpmath.log1p(mpmath.exp(x)), 2, 2, -700),
     "tanh": (special.tanh, mpmath.tanh, 2, 2, -1e300),
     "silu": (special.silu, lambda x: x / (1 + mpmath.exp(-x)), 2, 4, -740),
-    "gelu": (special.gelu, lambda x: x * mpmath.ncdf(x), 1, 4, -38),
+    "gelu": (special.gelu, lambda x: x * mpmath.ncdf(x), 2, 4, -38),
     "gelu_tanh": (gelu_tanh, exact_gelu_tanh, 1, 4, -1),
     "logit": (special.logit, exact_logit, 2, 2, 0),
 }
