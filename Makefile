@@ -195,7 +195,7 @@ gate: build $(VENV)/.extra-bench
 # For every change: three minutes at most; where it cannot be made it says why, and passes.
 gate-brief: build $(VENV)/.extra-bench
 	$(PY) -m benchmarks.gate --base $(BASE) --take-built --brief --if-possible \
-		--build-seconds 100 --seconds 75 $(ARGS)
+		--build-seconds 90 --seconds 60 $(ARGS)
 
 # What asv calls an existing environment: no building, the results filed under the present commit.
 ASV = cd $(CURDIR) && PYTHONPATH=$(CURDIR) $(abspath $(VENV))/bin/asv

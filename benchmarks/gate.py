@@ -32,7 +32,7 @@ from .table import print_table
 KINDS = ("instructions", "memory", "time")
 PAIRS = 5
 RETRY_PAIRS = 8
-BLAME_SECONDS = 60.0  # beyond the time that is given for the comparison
+BLAME_SECONDS = 60.0  # for all failures, beyond the time that is given for the comparison
 BRIEF_SLACK = 3000  # instructions of a call
 MEANT = "is it meant? A line of the commit's message accepts it: Costs-more: <pattern> -- <reason>"
 
@@ -122,8 +122,9 @@ def not_accepted(failures: list[Comparison], acceptances) -> list[Comparison]:
 def report_failures(gate: Gate, failures: list[Comparison]) -> None:
     shutil.rmtree(blame.PROFILES, ignore_errors=True)
     blames = {}
+    end = time.monotonic() + BLAME_SECONDS
     for found in failures:
-        if time.monotonic() > gate.end + BLAME_SECONDS:
+        if time.monotonic() > end:
             blames[found.identity] = ["not looked at: time is up"]
             continue
         at_work = gate.at_work.get((found.key, found.threads)) if found.kind == "time" else None

@@ -59,7 +59,7 @@ PLANTS = (
         "    this_thread.limit = limit\n",
         "    this_thread.limit = limit - 1 if limit > 1 else limit\n",
         "time",
-        "softmax float32 4096x1024",
+        "cosine_similarity float32 2000x2000 d=128",
         "a thread was lost",
         "^softmax float32 4096x1024$|^cosine_similarity float32 2000x2000 d=128$",
     ),
