@@ -142,10 +142,11 @@ selftest: build
 # Built apart from the tree, from what an sdist holds. PYTHONMALLOC=malloc puts Python's own small
 # buffers under the eyes of the sanitizer as well; libstdc++ is there for exceptions, which
 # the sanitizer otherwise finds no handler for. Leaks: the interpreter leaves some at its exit. The
-# largest inputs (test_cases) would take most of the time. Checks by calls compile a third faster.
+# largest inputs would take most of the time. Checks by calls compile a third faster.
 SANITIZE := -fsanitize=address,undefined
 SANITIZER_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined $(SANITIZE) \
 	--param=asan-instrumentation-with-call-threshold=0
+MODERATE := not (test_cases or test_bits or million or pieces)
 sanitize: sdist $(VENV)/.extra-test
 	rm -rf build/sanitize && mkdir -p build/sanitize $(LOGS)
 	tar -xzf build/dist/*.tar.gz --strip-components=1 -C build/sanitize
@@ -160,7 +161,7 @@ sanitize: sdist $(VENV)/.extra-test
 		echo "== CPU level $$level, with sanitizers"; \
 		LD_PRELOAD=$${preload:1} ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 		PYTHONMALLOC=malloc FASTMATH_ML_CPU=$$level \
-		$(PYTEST) $(SPREAD) -p no:cacheprovider -k 'not test_cases' $(KERNEL_TESTS) \
+		$(PYTEST) $(SPREAD) -p no:cacheprovider -k '$(MODERATE)' $(KERNEL_TESTS) \
 			| tee $(abspath $(LOGS))/sanitize-$$level.log; \
 	done
 

@@ -10,6 +10,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,17 @@ def test_an_unknown_level_is_refused_with_the_levels_that_exist():
     assert done.returncode != 0
     message = done.stderr.strip().splitlines()[-1]
     assert message.startswith("ImportError: FASTMATH_ML_CPU='v9': expected one of base")
+
+
+def test_levels_built_for_another_interpreter_do_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(_kernels, "__path__", [str(tmp_path)])
+    assert _kernels.built_levels() == ()
+    level = _kernels.LEVEL
+    (tmp_path / level).mkdir()
+    (tmp_path / level / "gemm.cpython-399-elsewhere.so").touch()
+    assert _kernels.built_levels() == ()
+    (tmp_path / level / f"gemm{EXTENSION_SUFFIXES[0]}").touch()
+    assert _kernels.built_levels() == (level,)
 
 
 @pytest.mark.parametrize("level", _kernels.built_levels())

@@ -9,17 +9,20 @@ of a higher level is never loaded, since its start-up code alone could raise SIG
 """
 
 import os
+from importlib.machinery import EXTENSION_SUFFIXES
 
 from . import cpu
 
 
 def built_levels() -> tuple[str, ...]:
-    """The CPU levels that this installation was built for and this processor runs."""
-    folders = (os.path.join(__path__[-1], level) for level in cpu.supported_levels())
+    """The CPU levels that were built for this interpreter and that this processor runs."""
     return tuple(
-        os.path.basename(folder)
-        for folder in folders
-        if any(name.startswith("gemm.") for name in os.listdir(folder))
+        level
+        for level in cpu.supported_levels()
+        if any(
+            os.path.exists(os.path.join(__path__[-1], level, f"gemm{suffix}"))
+            for suffix in EXTENSION_SUFFIXES
+        )
     )
 
 
