@@ -43,9 +43,9 @@ def pytest_collection_modifyitems(items):
                     table[key] = getattr(fm.pairwise, name)
 """
 
-# The classes stay, for tables and parameters of the suite have them as keys; what they compute is ours
-# but for the haversine, which neither SciPy nor we have. Our threads follow those of the suite; sparse
-# rows are ours for the metrics that take them.
+# The classes stay, for tables and parameters of the suite have them as keys; what they compute is
+# ours but for the haversine, which neither SciPy nor we have. Our threads follow those of the
+# suite; sparse rows are ours for the metrics that take them.
 REDUCTION_PLUGIN = """
 import numpy as np
 import scipy.sparse
