@@ -1,9 +1,10 @@
 """The reference's time / ours: above 1 ours is faster. NumPy, SciPy and its BLAS.
 
 On one thread both sides run in slots of about a millisecond, in turns, the order swapped each pair,
-and the figure is the median of the pairs' ratios: a busy machine slows both sides of a pair. On all
-threads the workers of one library would disturb the other's slot, so there are blocks with pauses
-between them (`benchmarks.measure`).
+and the figure is the median of the pairs' ratios: a busy machine slows both sides of a pair. Slots
+are measured in CPU time: where other processes leave a small share of a CPU, every second slot
+holds a wait of a hundred times its length. On all threads the workers of one library would disturb
+the other's slot, so there are blocks with pauses between them (`benchmarks.measure`).
 """
 
 import itertools
@@ -20,7 +21,7 @@ from .common import classes, our_call
 REFERENCES = ("numpy", "scipy")
 SLOT = 0.001
 BUDGET = 0.6  # seconds for a case and a reference
-MAX_PAIRS = 400
+MIN_PAIRS, MAX_PAIRS = 9, 400
 TASKS = [case for case in CASES if case.quick or case in brief.CASES]
 
 
@@ -31,11 +32,12 @@ def forms_of(case, inputs, reference):
 
 
 def per_call(call, n_calls: int) -> float:
+    """CPU seconds, of all threads of this process."""
     repeats = itertools.repeat(None, n_calls)
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in repeats:
         call()
-    return (time.perf_counter() - begin) / n_calls
+    return (time.process_time() - begin) / n_calls
 
 
 def calls_in_slot(call) -> int:
@@ -48,7 +50,7 @@ def paired_ratio(ours, other, budget: float = BUDGET) -> float:
     n_ours, n_other = calls_in_slot(ours), calls_in_slot(other)
     ratios: list[float] = []
     end = time.perf_counter() + budget
-    while len(ratios) < 5 or (time.perf_counter() < end and len(ratios) < MAX_PAIRS):
+    while len(ratios) < MIN_PAIRS or (time.perf_counter() < end and len(ratios) < MAX_PAIRS):
         if len(ratios) % 2:
             theirs, mine = per_call(other, n_other), per_call(ours, n_ours)
         else:
@@ -113,7 +115,7 @@ def has_reference(case) -> bool:
     return any(name in case.peers for name in REFERENCES)
 
 
-# Beyond a slot's size a case is timed elsewhere: five pairs of it would take too long.
+# Beyond a slot's size a case is timed elsewhere: so many pairs of it would take too long.
 SINGLE = [case for case in TASKS if has_reference(case) and case.flops < 3e9]
 THREADED = [c for c in TASKS if c.quick and has_reference(c) and not c.is_overhead]
 THREADED = [c for c in THREADED if c.op in ("matmul", "softmax", "logsumexp", "gram", "svd_topk")]
