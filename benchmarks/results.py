@@ -8,6 +8,7 @@ A record is a plain dict, as it goes to results.json:
     best       {regime: [name, ratio]} of the peer that is fastest against ours
     share      the roofline's time / ours, steady; `bound` says which roof ('arithmetic', 'memory')
     agrees     whether ours equals the reference within the case's tolerance
+    residual   of ours where the case is judged by it, else None; peers have theirs
 
 A ratio is the peer's time / ours.
 """
@@ -37,6 +38,7 @@ def join(case, threads: int, answers: dict[str, dict], limits: dict | None) -> d
         "share": None,
         "bound": None,
         "agrees": None,
+        "residual": None,
     }
     for name, answer in answers.items():
         if "error" in answer:
@@ -46,6 +48,8 @@ def join(case, threads: int, answers: dict[str, dict], limits: dict | None) -> d
     verdicts = [answer["agrees"] for answer in answers.values() if "agrees" in answer]
     if verdicts:
         record["agrees"] = all(verdicts)
+    residuals = [answer.get("residual") for answer in answers.values()]
+    record["residual"] = max((r for r in residuals if r is not None), default=None)
     for regime in REGIMES:
         found = {
             name: peer[regime]
@@ -88,6 +92,8 @@ def csv_rows(records):
                     "bound": record["bound"],
                     "agrees": record["agrees"],
                     "peer_agrees": peer.get("agrees"),
+                    "residual": record["residual"],
+                    "peer_residual": peer.get("residual"),
                     "error": peer.get("error"),
                 }
 

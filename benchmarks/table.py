@@ -34,7 +34,13 @@ def show_peer(peer: dict | None) -> str:
     if "error" in peer:
         return "error"
     mark = " ≠" if peer.get("agrees") is False else ""
-    return show_time(peer.get("steady", {}).get("time")) + mark
+    return show_time(peer.get("steady", {}).get("time")) + show_residual(peer) + mark
+
+
+def show_residual(record: dict) -> str:
+    """Beside a time, how far the iteration went in it."""
+    residual = record.get("residual")
+    return "" if residual is None else f" @ {residual:.0e}"
 
 
 def peers_of(records: list[dict]) -> list[str]:
@@ -51,7 +57,7 @@ def case_table(records: list[dict]) -> tuple[list[str], list[list[str]]]:
         [
             record["label"],
             str(record["threads"]),
-            show_time(record["ours"].get("steady")),
+            show_time(record["ours"].get("steady")) + show_residual(record),
             *(show_peer(record["peers"].get(name)) for name in peers),
             show_ratio(record["best"].get("steady")),
             show_ratio(record["best"].get("isolated")),

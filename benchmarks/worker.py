@@ -90,8 +90,13 @@ def expected_of(case, inputs, folder: str | None) -> object:
     return expected
 
 
-def check(case, inputs, runners, folder: str | None = None) -> dict[str, bool]:
-    """Whether each runner gives what the reference gives; limits give nothing."""
+def check(
+    case, inputs, runners, folder: str | None = None, residuals: dict | None = None
+) -> dict[str, bool]:
+    """Whether each runner gives what the reference gives; limits give nothing.
+
+    `residuals` gets the largest of each runner that has any.
+    """
     expected = expected_of(case, inputs, folder)
     agrees: dict[str, bool] = {}
     for runner in runners:
@@ -99,7 +104,10 @@ def check(case, inputs, runners, folder: str | None = None) -> dict[str, bool]:
             continue
         if runner.prepare is not None:
             runner.prepare()
-        is_right = case.agrees(runner.call(), expected)
+        result = runner.call()
+        is_right = case.agrees(result, expected)
+        if residuals is not None and (found := case.residual_of(result, expected)) is not None:
+            residuals[runner.name] = max(found, residuals.get(runner.name, 0.0))
         agrees[runner.name] = agrees.get(runner.name, True) and is_right
     return agrees
 
@@ -114,10 +122,13 @@ def measure_task(case, n_threads: int, regimes, job: dict) -> dict:
         runners += peer_runners(name, case, inputs, n_threads)
     answer: dict = {"peers": {name: {} for name in names}, "ours": {}}
     with fm.num_threads(n_threads):
-        agrees = check(case, inputs, runners, job.get("expected"))
+        residuals: dict[str, float] = {}
+        agrees = check(case, inputs, runners, job.get("expected"), residuals)
         answer["agrees"] = agrees["ours"]
+        answer["residual"] = residuals.get("ours")
         for name in names:
             answer["peers"][name]["agrees"] = agrees.get(name)
+            answer["peers"][name]["residual"] = residuals.get(name)
         for regime in regimes:
             rounds = alternate(runners, regime, budget=job["budget"], min_rounds=job["min_rounds"])
             answer["ours"][regime] = median(r["ours", ""] for r in rounds)

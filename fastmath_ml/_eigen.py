@@ -35,8 +35,13 @@ def fix_signs(vectors: FloatArray, *others: FloatArray) -> None:
     """In place: the entry of largest magnitude of each column positive; `others` follow."""
     if vectors.size == 0:
         return
-    largest = np.argmax(np.abs(vectors), axis=0)
-    signs = np.where(vectors[largest, np.arange(vectors.shape[1])] < 0, -1, 1).astype(vectors.dtype)
+    highest, lowest = vectors.max(axis=0), vectors.min(axis=0)
+    signs = np.where(highest < -lowest, -1, 1).astype(vectors.dtype)
+    for column in np.flatnonzero(highest == -lowest):  # the first of them decides
+        largest = np.argmax(np.abs(vectors[:, column]))
+        signs[column] = -1 if vectors[largest, column] < 0 else 1
+    if (signs > 0).all():
+        return
     for block in (vectors, *others):
         block *= signs
 

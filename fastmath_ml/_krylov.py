@@ -223,7 +223,8 @@ def _least_singular_value(a: Small) -> float:
 class _Schedule:
     """When to solve the projected problem, which costs as much as a product or two if it is large.
 
-    Residuals fall by about the same factor in each step; two of them tell how many more it takes.
+    Residuals fall by about the same factor in each step, or faster: two of them tell how many more
+    it takes, and the next look is half way.
     """
 
     def __init__(self) -> None:
@@ -237,7 +238,8 @@ class _Schedule:
             gain = (self.excess - excess) / (n_products - self.at)
             self.n_more = excess / gain if gain > 0 else math.inf
         self.at, self.excess = n_products, excess
-        self.next = n_products + int(min(max(0.7 * self.n_more, 1), 4))
+        half = 0.5 * self.n_more if self.n_more < math.inf else 1
+        self.next = n_products + int(min(max(half, 1), 4))
 
 
 def extremal_pairs(

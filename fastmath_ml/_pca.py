@@ -8,23 +8,23 @@ import numpy as np
 
 from ._arrays import FloatArray, as_array
 from ._eigen import fix_signs, positive_integer, tolerance
+from ._gram import gram_of, in_square_range
 from ._kernels.power import subtract_mean
-from ._krylov import make_rng, random_block
-from ._operators import Dense, as_matrix, as_operator, check_finite, product
+from ._krylov import Small, make_rng, random_block
+from ._moments import moments_of
+from ._operators import Dense, as_matrix, as_operator, check_finite, largest_entry
 from ._svd import (
-    CHUNK_BYTES,
     Triplets,
     best_triplets,
     block_of,
     check_count,
     default_steps,
-    gram_of,
     gram_triplets,
-    gram_vectors,
     in_range,
-    in_square_range,
-    triplets_from,
 )
+
+# Up to so many features LAPACK solves the Gram matrix in less time than a product with it takes.
+SMALL_ORDER = 128
 
 
 class PCAResult(NamedTuple):
@@ -74,9 +74,9 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
     Notes
     -----
     Rows are centred in blocks as they are read; only an x with more features than rows is copied.
-    The Gram matrix of the features (up to 256 of them summed in float64) gives the components where
-    they are few enough, block Lanczos where they are not, until the residuals of the singular
-    vectors are below the square root of epsilon times the largest singular value.
+    The Gram matrix of the features gives the components where they are few enough, block Lanczos
+    where they are not, until the residuals of the singular vectors are below the square root of
+    epsilon times the largest singular value.
 
     References
     ----------
@@ -97,24 +97,17 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
     if array.ndim != 2:
         raise ValueError(f"x has shape {array.shape}; expected a matrix")
     rows = as_matrix(array, "x")
-    n_rows, n_features = rows.shape
+    n_rows = len(rows)
     if n_rows < 2:
         raise ValueError(f"x has shape {rows.shape}; expected at least two rows")
     k = positive_integer(k, "k", min(rows.shape), f", the smaller side of {rows.shape}")
     source = make_rng(rng)
-    mean, factor = column_mean(rows)
-    if factor != 1.0:
-        rows = rows * rows.dtype.type(factor)
-        mean = mean * factor
-    found, total = _components(rows, mean, k, source)
-    if factor == 1.0 and not in_square_range(total, rows.dtype):
-        check_finite(Dense(rows), np.array([np.inf]), "x")
-        largest = float(np.abs(rows - mean.astype(rows.dtype)).max())
-        if largest > 0:
-            factor = float(2.0 ** -np.frexp(largest)[1])
-            rows = (rows - mean.astype(rows.dtype)) * rows.dtype.type(factor)
-            found, total = _components(rows, np.zeros(n_features), k, source)
-            mean = mean * factor
+    factor = 1.0
+    mean, total = mean_and_squares(rows)
+    if not in_square_range(total, rows.dtype):
+        rows, factor = _rescaled(rows, mean)
+        mean, total = mean_and_squares(rows)
+    found = _components(rows, mean, total, k, source)
     dtype = rows.dtype
     scores = found.u * found.s.astype(dtype)
     fix_signs(found.v, scores)
@@ -131,94 +124,68 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
         )
 
 
-def column_mean(rows: FloatArray) -> tuple[FloatArray, float]:
-    """The mean in float64, and the power of two by which rows must be scaled for it not to
-    overflow; sums in the dtype over a few thousand rows, then in float64.
-    """
-    n_rows, n_features = rows.shape
-    step = max(4096, (1 << 20) // n_features)
-    total = np.zeros(n_features)
+def mean_and_squares(rows: FloatArray) -> tuple[Small, float]:
+    """The mean of each column and the sum of the squares about it, in one pass."""
+    lines = rows[None] if rows.strides[1] == rows.itemsize else rows.T[:, :, None]
     with np.errstate(over="ignore", invalid="ignore"):
-        for first in range(0, n_rows, step):
-            chunk = rows[first : first + step]
-            total += product(np.ones((1, len(chunk)), rows.dtype), chunk)[0]
-    if np.isfinite(total).all():
-        return total / n_rows, 1.0
+        found = moments_of(lines, True, False)
+        assert found.variance is not None
+        return found.mean.reshape(-1), float(found.variance.sum()) * len(rows)
+
+
+def _rescaled(rows: FloatArray, mean: Small) -> tuple[FloatArray, float]:
+    """The rows times the power of two with which the largest distance from the mean is about 1.
+
+    ValueError for NaN and infinity; rows that are all the same stay as they are.
+    """
     check_finite(Dense(rows), np.array([np.inf]), "x")
-    factor = 2.0**-40
-    return rows.astype(np.float64).mean(axis=0, dtype=np.longdouble).astype(np.float64), factor
+    largest = largest_entry(Dense(rows))
+    factor = float(2.0 ** -np.frexp(largest)[1]) if largest > 0 else 1.0
+    if not np.isfinite(mean).all():
+        return rows * rows.dtype.type(factor), factor
+    spread = float(np.abs(rows * rows.dtype.type(factor) - (mean * factor)).max())
+    if spread > 0:
+        factor *= float(2.0 ** -np.frexp(spread)[1])
+    return (rows * factor).astype(rows.dtype), factor
 
 
-def _components(rows: FloatArray, mean: FloatArray, k: int, rng: Any) -> tuple[Triplets, float]:
-    """The k leading triplets of rows - mean, and the sum of its squares."""
+def _components(rows: FloatArray, mean: Small, total: float, k: int, rng: Any) -> Triplets:
+    """The k leading triplets of rows - mean, whose squares add up to `total`."""
     n_rows, n_features = rows.shape
     smaller = min(rows.shape)
+    if not in_square_range(total, rows.dtype):
+        u, v = (np.eye(n, k, dtype=rows.dtype) for n in rows.shape)
+        return Triplets(u, np.zeros(k), v, np.zeros(k), 0, v)
     wanted = tolerance(None, rows.dtype)
-    width = block_of(k, 2, smaller, rows.dtype)
+    width = block_of(k, 0, smaller, rows.dtype)
     is_centred = not mean.any()
     if n_rows < n_features:
         centred = rows if is_centred else np.empty(rows.shape, rows.dtype)
         if not is_centred:
             subtract_mean(rows, mean, centred)
-        total = _sum_of_squares(centred)
-        if not np.isfinite(total) or total == 0:
-            return _nothing(rows, k), total
         start = random_block(rng, smaller, width, rows.dtype)
         found = best_triplets(Dense(centred.T), start, k, wanted, "auto", None, rng)
-        return found._replace(u=found.v, v=found.u), total
+        return found._replace(u=found.v, v=found.u)
     operator = Dense(rows, None if is_centred else mean.astype(rows.dtype))
-    if n_features <= max(24 * width, 128):
-        with np.errstate(over="ignore", invalid="ignore"):
-            gram = gram_of(rows, None if is_centred else mean)
-        total = float(gram.trace(dtype=np.float64))
-        if not in_square_range(total, rows.dtype):
-            return _nothing(rows, k), total
-        found = _from_gram(operator, gram, k, width, wanted, rng)
-        if (found.residuals <= wanted * found.s[0]).all():
-            return found, total
-    else:
-        total = _sum_of_squares(rows, mean)
-        if not in_square_range(total, rows.dtype):
-            return _nothing(rows, k), total
+    if n_features <= SMALL_ORDER:
+        quick = _from_gram(operator, gram_of(rows, None if is_centred else mean), k, width)
+        if quick is not None:
+            return quick
     start = random_block(rng, smaller, width, rows.dtype)
-    return best_triplets(operator, start, k, wanted, "krylov", None, rng), total
+    return best_triplets(operator, start, k, wanted, "auto", None, rng)
 
 
-def _from_gram(
-    operator: Dense, gram: FloatArray, k: int, width: int, wanted: float, rng: Any
-) -> Triplets:
-    """One product with the rows where the Gram matrix is exact enough, else one pass more."""
-    if gram.dtype == np.float64 and len(gram) <= 256:
-        values, vectors = np.linalg.eigh(gram)
-        values, vectors = values[: -k - 1 : -1], vectors[:, : -k - 1 : -1]
-        exact = 1e-6 if operator.dtype == np.float32 else 1e-4
-        if values[-1] > exact**2 * values[0]:
-            v = np.ascontiguousarray(vectors, dtype=operator.dtype)
-            s = np.sqrt(values)
-            u = operator.forward(v)
-            u /= s.astype(u.dtype)
-            return Triplets(u, s, v, np.zeros(k), 1, v)
-    return triplets_from(operator, gram_vectors(gram, k, width, wanted, operator.dtype, rng), k)
-
-
-def _nothing(rows: FloatArray, k: int) -> Triplets:
-    """What constant rows have: no variance in any direction."""
-    u, v = (np.eye(n, k, dtype=rows.dtype) for n in rows.shape)
-    return Triplets(u, np.zeros(k), v, np.zeros(k), 0, v)
-
-
-def _sum_of_squares(rows: FloatArray, mean: FloatArray | None = None) -> float:
-    step = max(CHUNK_BYTES // (rows.shape[1] * rows.itemsize), 1)
-    total = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for first in range(0, len(rows), step):
-            chunk = rows[first : first + step]
-            if mean is not None:
-                centred = np.empty(chunk.shape, rows.dtype)
-                subtract_mean(chunk, mean, centred)
-                chunk = centred
-            total += float(np.vdot(chunk, chunk))
-    return total
+def _from_gram(operator: Dense, gram: FloatArray, k: int, width: int) -> Triplets | None:
+    """One product with the rows, where the Gram matrix is exact enough for it."""
+    values, vectors = np.linalg.eigh(gram.astype(np.float64, copy=False))
+    values, vectors = values[: -width - 1 : -1], vectors[:, : -width - 1 : -1]
+    exact = 1e-3 if operator.dtype == np.float32 else 1e-8
+    if not values[k - 1] > exact * values[0]:
+        return None
+    v = np.ascontiguousarray(vectors, dtype=operator.dtype)
+    s = np.sqrt(values[:k])
+    u = operator.forward(v)[:, :k] / s.astype(v.dtype)
+    return Triplets(u, s, np.ascontiguousarray(v[:, :k]), np.zeros(k), 1, v)
 
 
 def randomized_svd(

@@ -23,16 +23,12 @@ import numpy as np
 
 from ._arrays import FloatArray
 from ._eigen import fix_signs, positive_integer, tolerance
-from ._kernels.power import rotate_block, subtract_mean
-from ._kernels.products import gram_plain
+from ._gram import gram_of, gram_vectors, in_square_range
+from ._kernels.power import rotate_block
 from ._krylov import Pairs, Small, extremal_pairs, make_rng, orthonormalise, random_block
-from ._operators import Dense, OutOfRange, as_operator, check_finite, check_range, product
+from ._operators import Dense, OutOfRange, as_operator, check_range, product
 
 METHODS = ("auto", "randomized", "power", "krylov")
-# float32 with at most so many columns has its Gram matrix summed in float64.
-WIDE_SUMS = 256
-CHUNK_ROWS = 12_288  # of a Gram matrix of centred or widened rows: four segments of a long product
-CHUNK_BYTES = 8 << 20
 IMAGE_BYTES = 16 << 20  # of A V that are kept along the way
 
 
@@ -394,68 +390,8 @@ def subspace_until(operator: Any, x: FloatArray, k: int, wanted: float) -> Tripl
 
 
 def gram_triplets(operator: Any, k: int, width: int, wanted: float, rng: Any) -> Triplets:
-    array = operator.array
-    gram = gram_of(array)
-    if not in_square_range(float(gram.trace(dtype=np.float64)), array.dtype):
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = gram_of(operator.array, operator.mean)
+    if not in_square_range(float(gram.trace(dtype=np.float64)), gram.dtype):
         check_range(operator, np.array([[np.inf]]))
-    return triplets_from(operator, gram_vectors(gram, k, width, wanted, array.dtype, rng), k)
-
-
-def in_square_range(total: float, dtype: np.dtype[Any]) -> bool:
-    """Whether a sum of squares can be trusted not to have over- or underflown in part."""
-    low, high = (1e-25, 1e30) if dtype == np.float32 else (1e-200, 1e280)
-    return bool(low < total < high)
-
-
-def gram_of(array: FloatArray, mean: Small | None = None) -> FloatArray:
-    """Gram matrix of array - mean.
-
-    Where rows are centred, that is done a chunk at a time, which stays in the L3 cache.
-    """
-    n_rows, n = array.shape
-    total = np.zeros((n, n), array.dtype)
-    if mean is None:
-        gram_plain(array, total)
-        return total
-    dtype = np.dtype(np.float64) if n <= WIDE_SUMS else array.dtype
-    total = np.zeros((n, n), dtype)
-    step = min(n_rows, max(CHUNK_BYTES // (n * dtype.itemsize), 1))
-    if step > CHUNK_ROWS:
-        step = step // CHUNK_ROWS * CHUNK_ROWS
-    rows, part = np.empty((step, n), dtype), np.empty((n, n), dtype)
-    for first in range(0, n_rows, step):
-        chunk = array[first : first + step]
-        subtract_mean(chunk, mean, rows[: len(chunk)])
-        gram_plain(rows[: len(chunk)], part)
-        total += part
-    return total
-
-
-def gram_vectors(
-    gram: FloatArray, k: int, width: int, wanted: float, dtype: np.dtype[Any], rng: Any
-) -> FloatArray:
-    """`width` leading eigenvectors, orthonormal up to rounding; k of them for triplets with the
-    residuals `wanted`.
-    """
-    n = len(gram)
-    check_finite(Dense(gram), gram[:1])
-    if n > 200 and 6 * width < n:
-        least = 8 * float(np.finfo(gram.dtype).eps)
-
-        def excess(values: Small, residuals: Small, scale: float) -> float:
-            roots = np.sqrt(np.maximum(values[:k], 0) / scale)
-            return float((residuals[:k] / np.maximum(0.3 * wanted * roots, least)).max() / scale)
-
-        pairs = extremal_pairs(
-            lambda x: product(gram, x),
-            random_block(rng, n, width, gram.dtype),
-            width,
-            "LA",
-            size=9 * width,
-            max_products=60,
-            excess=excess,
-            rng=rng,
-        )
-        return pairs.vectors.astype(dtype, copy=False)
-    _, vectors = np.linalg.eigh(gram.astype(np.float64, copy=False))
-    return np.ascontiguousarray(vectors[:, : -width - 1 : -1], dtype=dtype)
+    return triplets_from(operator, gram_vectors(gram, k, width, wanted, gram.dtype, rng), k)

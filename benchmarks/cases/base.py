@@ -81,6 +81,10 @@ class Case:
             return self.expect(inputs)
         return attrgetter(self.op)(reference)(*inputs.args, **inputs.kwargs)
 
+    def residual_of(self, result, expected) -> float | None:
+        """How far an iteration went, for the cases that are judged by it; reported beside times."""
+        return None
+
     def agrees(self, result, expected) -> bool:
         """Shapes and numbers; results of several parts are tuples, compared part by part."""
         if isinstance(expected, tuple):
