@@ -28,10 +28,12 @@ from .. import pool
 from .parallel import ALL_DONE, INTERRUPTED, parallel
 
 KEPT = 64
+OWNS_DATA = np.zeros(1).flags.num & ~np.zeros(2)[1:].flags.num  # a flag that is none of the type
 
 _lock = threading.RLock()
 _kept = OrderedDict()  # {key: compiled function or kernel}
 _refused = weakref.WeakKeyDictionary()  # {what Numba could not compile: {types: why}}
+_compiled = weakref.WeakKeyDictionary()  # {what it has compiled: {marks of arguments}}
 
 
 class NotCompilable(Exception):
@@ -168,18 +170,35 @@ def reason_of(error):
     return f"{reason} ({places[0].removeprefix('During: ')})" if places else reason
 
 
+def mark_of(value):
+    """Equal for values of one Numba type, which takes ten times as long to find; None if unsure."""
+    kind = type(value)
+    if kind is np.ndarray:
+        return value.dtype, value.ndim, value.flags.num & ~OWNS_DATA
+    if kind is tuple:
+        marks = tuple(map(mark_of, value))
+        return None if None in marks else marks
+    if kind is int:
+        return kind if -(2**63) <= value < 2**63 else None
+    return kind if kind in (float, bool, np.float64, np.int64) else None
+
+
 def compile_for(dispatcher, *arguments):
     """Compile for the types of these arguments, or say why it cannot be done."""
+    mark = mark_of(arguments)
+    if mark is not None and mark in _compiled.get(dispatcher, ()):
+        return
     types = None
     try:
         types = tuple(numba.typeof(argument) for argument in arguments)
-        if types in dispatcher.overloads:
-            return
         with _lock, warnings.catch_warnings():
             if types in _refused.get(dispatcher, ()):
                 raise NotCompilable(_refused[dispatcher][types])
             warnings.simplefilter("ignore", errors.NumbaWarning)
-            dispatcher.compile(types)
+            if types not in dispatcher.overloads:
+                dispatcher.compile(types)
+            if mark is not None:
+                _compiled.setdefault(dispatcher, set()).add(mark)
     except NotCompilable:
         raise
     except Exception as error:  # Numba fails in many ways on what it does not know
