@@ -32,7 +32,7 @@ from .table import print_table
 KINDS = ("instructions", "memory", "time")
 PAIRS = 5
 RETRY_PAIRS = 8
-BLAME_SECONDS = 60.0  # for all failures, beyond the time that is given for the comparison
+BLAME_SECONDS = 120.0  # for all failures, beyond the time that is given for the comparison
 BRIEF_SLACK = 3000  # instructions of a call
 MEANT = "is it meant? A line of the commit's message accepts it: Costs-more: <pattern> -- <reason>"
 
