@@ -77,14 +77,19 @@ def measured(folder: Path, name: str) -> bool:
     return any(value is not None for _, value in points)
 
 
-def asv_faults(page: Page, folder: Path, canvases: str) -> list[str]:
-    """`canvases`: where the graph is drawn."""
-    wrong = strays(page, folder)
+def asv_faults(page: Page, folder: Path, sign: str) -> list[str]:
+    """`sign`: what is there once the page has its figures; in canvases something must be drawn."""
+    wrong = []
+    try:
+        page.wait_for(f"document.querySelectorAll({sign!r}).length > 0", 20.0)
+        time.sleep(1.0)  # the figures of a graph come one by one
+        if "canvas" in sign and page.evaluate(INK % json.dumps(sign)) < LEAST_INK:
+            wrong.append("nothing is drawn")
+    except TimeoutError as reason:
+        wrong.append(str(reason))
     if page.evaluate("document.querySelectorAll('.modal.in').length"):
         wrong.append("a message is shown: " + page.evaluate("$('.modal.in').text().trim()"))
-    if page.evaluate(INK % json.dumps(canvases)) < LEAST_INK:
-        wrong.append("nothing is drawn")
-    return wrong
+    return wrong + strays(page, folder)
 
 
 def check_asv(browser: Browser, folder: Path, screenshots: Path | None) -> list[str]:
@@ -93,19 +98,21 @@ def check_asv(browser: Browser, folder: Path, screenshots: Path | None) -> list[
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     names = [name for name in index["benchmarks"] if measured(folder, name)]
     firsts = {name.partition(".")[0]: name for name in reversed(names)}
-    views = {"grid": ("/", "#summarygrid-display canvas")}
+    views = {
+        "grid": (
+            "/",
+            "#summarygrid-display a",
+        ),  # its small graphs are drawn when they are in sight
+        "list": ("/summarylist", "#summarylist-body tr"),
+    }
     views |= {suite: (name, "#main-graph canvas") for suite, name in firsts.items()}
     wrong = [] if names else ["nothing has been measured"]
-    for view, (place, canvases) in views.items():
+    for view, (place, sign) in views.items():
         page = browser.open(f"{address}#{place}", SCREEN, 900)
-        page.wait_for(f"document.querySelectorAll({canvases!r}).length > 0")
-        time.sleep(1.0)  # the figures of a graph come one by one
-        wrong += [f"{place}: {fault}" for fault in asv_faults(page, folder, canvases)]
+        wrong += [f"{place}: {fault}" for fault in asv_faults(page, folder, sign)]
         if screenshots:
             page.screenshot(screenshots / f"asv-{view}.png")
-    page = browser.open(f"{address}#/summarylist", SCREEN, 900)
-    page.wait_for("document.querySelectorAll('#summarylist-body tr').length > 10")
-    return wrong + [f"list: {fault}" for fault in strays(page, folder)]
+    return wrong
 
 
 def main(arguments=None) -> int:
