@@ -20,7 +20,7 @@ from .common import classes, our_call
 
 REFERENCES = ("numpy", "scipy")
 SLOT = 0.001
-BUDGET = 0.6  # seconds for a case and a reference
+BUDGET = 0.5  # seconds for a case and a reference
 MIN_PAIRS, MAX_PAIRS = 9, 400
 TASKS = [case for case in CASES if case.quick or case in brief.CASES]
 
