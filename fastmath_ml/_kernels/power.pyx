@@ -30,7 +30,7 @@ cnp.import_array()
 cdef enum:
     BLOCK_BYTES = 256 << 10         # of A, for a block of rows
     DEPTH_BLOCK = 256
-    LEAST_SEGMENT = 512             # rows; below that adding up the segments shows
+    LEAST_SEGMENT = 256             # rows; below that adding up the segments shows
     SCRATCH_X = 0                   # the caller's
     SCRATCH_Y = 1                   # those of a segment
     SCRATCH_A = 2
