@@ -59,7 +59,7 @@ def git(*arguments: str, binary: bool = False, env: dict | None = None):
         raise Unavailable("git is not installed")
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False, env=env)
     if done.returncode:
-        message = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        message = done.stderr.decode(errors="replace").strip().splitlines() or ["there is none"]
         raise Unavailable(f"git {' '.join(arguments)}: {message[-1]}")
     return done.stdout if binary else done.stdout.decode().strip()
 
