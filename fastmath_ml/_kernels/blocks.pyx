@@ -88,7 +88,6 @@ cdef struct Plan:
     Py_ssize_t first_col, end_col
     Py_ssize_t origin                           # panels start at origin + k * tile_cols
     Py_ssize_t first_depth, end_depth
-    Py_ssize_t first_block                      # where row blocks start, 0 or before it
     Py_ssize_t row_block, n_row_blocks          # rows of a task
     Py_ssize_t col_group                        # columns of a task, whole panels
     void* packed_b                              # NULL: B is read in place, or:
@@ -272,13 +271,12 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
         depth_at += x.depth
     if number is float or number is double:
         if plan.mirrored and plan.end_depth == p.depth:
-            mirror(first_row, end_row, first_col, end_col, plan, zero)
+            mirror(first_row, end_row, first_col, end_col, p, zero)
 
 
 cdef void mirror(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t first_col,
-                 Py_ssize_t end_col, const Plan* plan, floating zero) noexcept nogil:
+                 Py_ssize_t end_col, const Product* p, floating zero) noexcept nogil:
     """Copy the part right of the diagonal of a finished block to its place left of it."""
-    cdef const Product* p = plan.product
     cdef Py_ssize_t lanes = vlanes(zero), row, col, i, j, rows, cols, above
     cdef floating* c = <floating*>p.c
     # Down the rows within a few columns, so that the lines of C left of the diagonal fill up while
@@ -294,8 +292,7 @@ cdef void mirror(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t first_col,
                 row += 64 // <Py_ssize_t>sizeof(floating)
         row = first_row
         while row < above:
-            # What begins at a cache line above begins at one here: c[col, row] as c[row, col].
-            rows = min(2 * lanes - (row - plan.first_block) % (2 * lanes), above - row)
+            rows = min(2 * lanes, above - row)
             pack_panel(rows, cols, c + row * p.c_row + col, p.c_row, 1, <const floating*>NULL,
                        c + col * p.c_row + row, p.c_row, False)
             row += rows
@@ -307,17 +304,16 @@ cdef void mirror(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t first_col,
 
 cdef void compute(Py_ssize_t begin, Py_ssize_t end, Plan* plan, number zero) noexcept nogil:
     """Tasks [begin, end): all row blocks of the first group of columns, then of the next."""
-    cdef Py_ssize_t task, first_row, end_row, first_col, end_col
+    cdef Py_ssize_t task, first_row, first_col, end_col
     for task in range(begin, end):
-        first_row = plan.first_block + task % plan.n_row_blocks * plan.row_block
-        end_row = min(first_row + plan.row_block, plan.product.n_rows)
-        first_row = max(first_row, 0)
+        first_row = task % plan.n_row_blocks * plan.row_block
         first_col = plan.origin + task // plan.n_row_blocks * plan.col_group
         end_col = min(first_col + plan.col_group, plan.end_col)
         first_col = max(first_col, plan.first_col)
         if plan.mirrored:
             first_col = max(first_col, first_row)
-        compute_task(first_row, end_row, first_col, end_col, plan, zero)
+        compute_task(first_row, min(first_row + plan.row_block, plan.product.n_rows),
+                     first_col, end_col, plan, zero)
 
 
 cdef void compute_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
@@ -364,7 +360,7 @@ cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes, Py_ssize_t ma
     if plan.mirrored:
         # Blocks start where panels of columns do: no tile reaches into another block's mirror.
         plan.row_block = ceil_div(plan.row_block, width) * width
-    plan.n_row_blocks = ceil_div(p.n_rows - plan.first_block, plan.row_block)
+    plan.n_row_blocks = ceil_div(p.n_rows, plan.row_block)
     plan.col_group = n_cols
     if not plan.mirrored and plan.n_row_blocks < tasks_wanted:
         plan.col_group = ceil_div(ceil_div(n_cols, ceil_div(tasks_wanted, plan.n_row_blocks)),
@@ -392,15 +388,6 @@ cdef Py_ssize_t aligned_origin(const Product* p, Py_ssize_t width) noexcept nogi
         return 0
     lead = (64 - behind) // p.itemsize % width
     return lead - width if lead else 0
-
-
-cdef inline bint crowds_cache_sets(Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
-    """Whether n lines `stride` bytes apart do not fit the L1 cache, since they share a few sets.
-
-    Lines whose addresses are equal modulo 4096 share one set of at least eight lines.
-    """
-    cdef Py_ssize_t granularity = min(stride & -stride, <Py_ssize_t>4096)
-    return stride != 0 and n > 8 * 4096 // granularity
 
 
 cdef int multiply_as(const Product* p, number_type computed, number zero) except -1 nogil:
@@ -433,9 +420,7 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
     chunk_cols = p.n_cols + width
     in_place = (p.b_col == 1 and p.col_scale == NULL and p.b_type == AS_COMPUTED
                 and min(p.depth, plan.depth_block) * p.n_cols * <Py_ssize_t>sizeof(number)
-                <= IN_PLACE_BYTES
-                and not crowds_cache_sets(p.b_depth * <Py_ssize_t>sizeof(number),
-                                          min(p.depth, plan.depth_block)))
+                <= IN_PLACE_BYTES)
     plan.flat = not (in_place or plan.mirrored or p.whole_panels) and (
         p.n_rows <= FLAT_TILES * max_height)
     if not (in_place or plan.flat):
@@ -445,9 +430,7 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
         plan.packed_b = thread_scratch(SCRATCH_B, chunk_depth * chunk_cols * sizeof(number))
         if plan.packed_b == NULL:
             return OUT_OF_MEMORY
-    plan.origin = aligned_origin(p, width)
-    if plan.mirrored:
-        plan.first_block = plan.origin
+    plan.origin = 0 if plan.mirrored else aligned_origin(p, width)
     while plan.first_col < p.n_cols:
         plan.end_col = min(plan.origin + chunk_cols, p.n_cols)
         plan.first_depth = 0
