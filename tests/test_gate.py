@@ -376,3 +376,9 @@ def test_a_tree_s_processes_see_it_before_the_checkout(monkeypatch):
     assert env["FASTMATH_ML_NUM_THREADS"] == "1"
     assert env["FASTMATH_ML_CPU"] == trees.LEVEL
     assert "FASTMATH_ML_NUM_THREADS" not in trees.Tree("a", Path("/b")).environment()
+
+
+def test_a_base_without_the_package_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(trees, "git", lambda *arguments, **options: "README.md\n")
+    with pytest.raises(trees.Unavailable, match="no package to build"):
+        trees.sync("tree", tmp_path)

@@ -112,6 +112,8 @@ def sync(git_tree: str, folder: Path) -> list[str]:
     Files that are the same keep their time stamps: what was built from them stays valid.
     """
     held = set(git("ls-tree", "--name-only", git_tree).splitlines())
+    if not {"setup.py", "fastmath_ml"} <= held:
+        raise Unavailable("it has no package to build")
     names = [name for name in SOURCES if name in held]
     changed: list[str] = []
     wanted = set()
