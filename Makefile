@@ -114,7 +114,8 @@ test-python: build $(VENV)/.extra-test
 	@mkdir -p $(LOGS)
 	$(PYTEST) $(SPREAD) $(PYTHON_TESTS) | tee $(LOGS)/$(notdir $(PYTHON)).log
 
-# Interpreters on PATH, else those of pyenv (whose shims are on PATH but need not work).
+# Interpreters on PATH, else those of pyenv (whose shims are on PATH but need not work). With little
+# optimisation, which compiles in half the time: speed is not looked at.
 test-pythons:
 	@mine=$$($(PYTHON) -c 'import sys; print(sys.version_info.minor)'); \
 	for minor in 11 12 13 14; do \
@@ -123,7 +124,8 @@ test-pythons:
 		for python in python3.$$minor "$$pyenv"/3.$$minor.*/bin/python3.$$minor; do \
 			if "$$python" -c '' 2>/dev/null; then \
 				echo "== Python 3.$$minor"; \
-				FASTMATH_ML_LEVELS=v3 $(MAKE) --no-print-directory test-python \
+				FASTMATH_ML_LEVELS=v3 FASTMATH_ML_CXXFLAGS="-O1 -g0" \
+				$(MAKE) --no-print-directory test-python \
 					PYTHON="$$python" VENV=$(VENV)-3.$$minor; \
 				break; \
 			fi; \
@@ -144,7 +146,7 @@ selftest: build
 # the sanitizer otherwise finds no handler for. Leaks: the interpreter leaves some at its exit. The
 # largest inputs would take most of the time. Checks by calls compile a third faster.
 SANITIZE := -fsanitize=address,undefined
-SANITIZER_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined $(SANITIZE) \
+SANITIZER_FLAGS := -O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=undefined $(SANITIZE) \
 	--param=asan-instrumentation-with-call-threshold=0
 MODERATE := not (test_cases or test_bits or million or pieces)
 sanitize: sdist $(VENV)/.extra-test
