@@ -17,7 +17,7 @@ pytest.importorskip("pytest_benchmark")
 sys.path.append(str(Path(__file__).parent.parent))
 
 from benchmarks.cases import CASES
-from benchmarks.peers import INTERNAL, is_installed
+from benchmarks.peers import INTERNAL, forms_of, is_installed
 
 REFERENCES = ("numpy", "scipy", "sklearn")  # without threads of their own that outlive a limit
 
@@ -60,6 +60,5 @@ def test_speed(benchmark, case, side):
     if side == "ours":
         call = case.ours(inputs)
     else:
-        calls = case.peers[side](inputs)
-        call = fastest(list(calls.values())) if isinstance(calls, dict) else calls
+        call = fastest(list(forms_of(case.peers[side], inputs).values()))
     benchmark(call)

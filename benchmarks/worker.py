@@ -26,7 +26,7 @@ from statistics import median
 from . import limits
 from .cases import BY_KEY
 from .measure import Runner, alternate, compare
-from .peers import INTERNAL
+from .peers import INTERNAL, forms_of
 
 
 class PeerThreads:
@@ -59,9 +59,7 @@ def peer_runners(name: str, case, inputs, n_threads: int) -> list[Runner]:
     if name == "read":
         return [limits.read_runner(inputs, n_threads)]
     factory = case.peers[name]
-    calls = factory(inputs)
-    if not isinstance(calls, dict):
-        calls = {"": calls}
+    calls = forms_of(factory, inputs)
     if name in INTERNAL:
         return [Runner(name, call) for call in calls.values()]
     thread_counts = [n_threads]

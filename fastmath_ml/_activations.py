@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, computing_dtype, ready, receives
+from ._arrays import as_array, as_result, check_out, computing_dtype, floating, ready, receives
 from ._kernels.activations import EXPIT, LOG_EXPIT, LOGIT, TANH, activation_plain
 from ._ufunc import with_options
 
@@ -20,7 +21,7 @@ def activate(which: int, x: Any, out: Any) -> Any:
         out = out[0]
     array = as_array(x, "x")
     dtype = computing_dtype(array.dtype, "x")
-    result_dtype = dtype if array.dtype.kind in "biu" else array.dtype.newbyteorder("=")
+    result_dtype = floating(array.dtype, "x")
     target = check_out(out, array.shape, result_dtype)
     work = ready(array, dtype)
     if not (work.flags.c_contiguous or work.flags.f_contiguous):
@@ -33,22 +34,6 @@ def activate(which: int, x: Any, out: Any) -> Any:
     if is_scalar:
         result = result[0] if target is None else result.reshape(())
     return as_result(result, result_dtype, target)
-
-
-def _with_options(
-    which: int,
-    x: Any,
-    out: Any,
-    where: Any,
-    casting: Any,
-    order: Any,
-    dtype: Any,
-    signature: Any,
-) -> Any:
-    def compute(array: Any, target: Any) -> Any:
-        return activate(which, array, target)
-
-    return with_options(compute, [(x, "x")], out, where, casting, order, dtype, signature)
 
 
 def expit(
@@ -105,7 +90,8 @@ def expit(
     if where is True and dtype is None and signature is None and order == "K":
         result = activation_plain(EXPIT, x, out)
         return activate(EXPIT, x, out) if result is None else result
-    return _with_options(EXPIT, x, out, where, casting, order, dtype, signature)
+    compute = partial(activate, EXPIT)
+    return with_options(compute, [(x, "x")], out, where, casting, order, dtype, signature)
 
 
 def log_expit(
@@ -155,7 +141,8 @@ def log_expit(
     if where is True and dtype is None and signature is None and order == "K":
         result = activation_plain(LOG_EXPIT, x, out)
         return activate(LOG_EXPIT, x, out) if result is None else result
-    return _with_options(LOG_EXPIT, x, out, where, casting, order, dtype, signature)
+    compute = partial(activate, LOG_EXPIT)
+    return with_options(compute, [(x, "x")], out, where, casting, order, dtype, signature)
 
 
 def logit(
@@ -206,7 +193,8 @@ def logit(
     if where is True and dtype is None and signature is None and order == "K":
         result = activation_plain(LOGIT, x, out)
         return activate(LOGIT, x, out) if result is None else result
-    return _with_options(LOGIT, x, out, where, casting, order, dtype, signature)
+    compute = partial(activate, LOGIT)
+    return with_options(compute, [(x, "x")], out, where, casting, order, dtype, signature)
 
 
 def tanh(
@@ -256,4 +244,5 @@ def tanh(
     if where is True and dtype is None and signature is None and order == "K":
         result = activation_plain(TANH, x, out)
         return activate(TANH, x, out) if result is None else result
-    return _with_options(TANH, x, out, where, casting, order, dtype, signature)
+    compute = partial(activate, TANH)
+    return with_options(compute, [(x, "x")], out, where, casting, order, dtype, signature)

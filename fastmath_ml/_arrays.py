@@ -40,6 +40,12 @@ def computing_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
     )
 
 
+def floating(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
+    """The dtype of a result from an argument of this one."""
+    computed = computing_dtype(dtype, name)
+    return computed if dtype.kind in "biu" else dtype.newbyteorder("=")
+
+
 def ready(x: npt.NDArray[Any], dtype: np.dtype[Any]) -> FloatArray:
     """x as kernels take it: `dtype`, native, aligned, strides of whole elements; x itself if so."""
     fits = x.dtype == dtype and x.dtype.isnative and x.flags.aligned

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arrays import computing_dtype
-
 
 class Arranged(NamedTuple):
     """An array as the kernels take it, and the way back to the shape that the caller knows."""
@@ -46,9 +44,3 @@ def arrange(work: Any, axes: tuple[int, ...]) -> Arranged:
         work = work.T
         axis = None if axis is None else work.ndim - 1 - axis
     return Arranged(np.ascontiguousarray(work), axis, is_flipped, order, shape)
-
-
-def floating(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
-    """The dtype of a result from an argument of this one."""
-    computed = computing_dtype(dtype, name)
-    return computed if dtype.kind in "biu" else dtype.newbyteorder("=")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ._arrays import as_array, contiguous
 from ._kernels.order_statistics import extent, histogram_counts
-from ._moments import CHUNK, by_numpy
+from ._moments import CHUNK, by_numpy, fits_float64
 
 __all__ = ["histogram"]
 
@@ -128,8 +128,7 @@ def _bounds(edges: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
 def _is_ours(array: npt.NDArray[Any], bins: Any, weights: npt.NDArray[Any] | None) -> bool:
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8 or array.size == 0:
         return False
-    is_long = array.dtype.kind in "iu" and array.dtype.itemsize == 8
-    if is_long and (array.max() > 1 << 53 or array.min() < -(1 << 53)):
+    if not fits_float64(array):
         return False
     if weights is None:
         return True

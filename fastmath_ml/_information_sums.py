@@ -13,10 +13,10 @@ from ._arrays import (
     as_result,
     check_out,
     computing_dtype,
+    floating,
     normalize_axes,
     ready,
 )
-from ._axes import floating
 from ._kernels.information import ENTROPY, RELATIVE, information_lines
 from ._relative_entropy import entr, rel_entr
 

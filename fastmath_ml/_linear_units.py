@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._activations import activate
-from ._arrays import as_array, as_result, check_out, computing_dtype
+from ._arrays import as_array, as_result, check_out, computing_dtype, floating
 from ._kernels.activations import GELU, GELU_TANH, RELU, SILU, SOFTPLUS, activation_plain
 
 __all__ = ["gelu", "relu", "silu", "softplus"]
@@ -198,7 +198,7 @@ def softplus(
         raise ValueError(f"beta is {beta!r}; expected a finite number that is not 0")
     array = as_array(x, "x")
     dtype = computing_dtype(array.dtype, "x")
-    result_dtype = dtype if array.dtype.kind in "biu" else array.dtype.newbyteorder("=")
+    result_dtype = floating(array.dtype, "x")
     target = check_out(out, array.shape, result_dtype)
     scaled = np.multiply(array, dtype.type(beta), dtype=dtype)
     result = np.asarray(activate(SOFTPLUS, scaled, None)) / dtype.type(beta)

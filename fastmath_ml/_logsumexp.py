@@ -8,8 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, computing_dtype, normalize_axes, ready
-from ._axes import arrange, floating
+from ._arrays import (
+    as_array,
+    as_result,
+    check_out,
+    computing_dtype,
+    floating,
+    normalize_axes,
+    ready,
+)
+from ._axes import arrange
 from ._kernels.logsumexp import logsumexp_plain, logsumexp_weighted
 
 __all__ = ["SignedLogSum", "logsumexp"]

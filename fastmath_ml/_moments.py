@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, computing_dtype, normalize_axes, ready
+from ._arrays import (
+    as_array,
+    as_result,
+    check_out,
+    computing_dtype,
+    contiguous,
+    floating,
+    normalize_axes,
+)
 from ._kernels.moments import moments
 
 NoValue: Any = np._NoValue
@@ -68,13 +76,13 @@ def chunks_of(x: npt.NDArray[Any], dtype: np.dtype[Any]) -> Iterator[tuple[int, 
         step = max(CHUNK // (n * n_inner), 1)
         for at in range(0, n_outer, step):
             end = min(at + step, n_outer)
-            yield at, end, 0, np.ascontiguousarray(ready(x[at:end], dtype))
+            yield at, end, 0, contiguous(x[at:end], dtype)
         return
     rows = max(CHUNK // n_inner, 1)
     for at in range(n_outer):
         for row in range(0, n, rows):
             part = x[at : at + 1, row : row + rows]
-            yield at, at + 1, row, np.ascontiguousarray(ready(part, dtype))
+            yield at, at + 1, row, contiguous(part, dtype)
 
 
 def moments_of(x: npt.NDArray[Any], with_variance: bool, omit: bool) -> Moments:
@@ -101,6 +109,13 @@ def moments_of(x: npt.NDArray[Any], with_variance: bool, omit: bool) -> Moments:
 
 def _is_ready(x: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
     return x.dtype == dtype and x.dtype.isnative and x.flags.c_contiguous and x.flags.aligned
+
+
+def fits_float64(array: npt.NDArray[Any]) -> bool:
+    """Whether its elements are the same numbers in float64: integers of 64 bits need not be."""
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 8:
+        return True
+    return bool(array.max() <= 1 << 53 and array.min() >= -(1 << 53))
 
 
 def _merge(total: Moments, new: Moments, at: slice) -> None:
@@ -165,7 +180,7 @@ def reduce_moments(
         if kind != MEAN:
             options |= {"ddof": ddof, "mean": mean}
         return _by_numpy(name, array, dtype, out, options)
-    own = np.dtype(np.float64) if array.dtype.kind in "biu" else array.dtype.newbyteorder("=")
+    own = floating(array.dtype, "a")
     result_dtype = own if dtype is None else np.dtype(dtype)
     axes = normalize_axes(axis, array.ndim)
     keep = keepdims is not NoValue and bool(keepdims)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, computing_dtype, contiguous
+from ._arrays import as_array, contiguous, floating
 from ._divergences import entropy
 from ._information_sums import factor_of
 from ._kernels.information import RELATIVE, count_table, information_lines, information_plain
@@ -243,8 +243,7 @@ def mutual_information(joint: npt.ArrayLike, *, base: float | None = None) -> An
     table = as_array(joint, "joint")
     if table.ndim < 2:
         raise ValueError(f"joint has shape {table.shape}; expected at least two axes")
-    dtype = computing_dtype(table.dtype, "joint")
-    result_dtype = dtype if table.dtype.kind in "biu" else table.dtype.newbyteorder("=")
+    result_dtype = floating(table.dtype, "joint")
     if (table < 0).any():
         raise ValueError("joint has a negative number; expected probabilities or counts")
     tables = contiguous(table, np.float64)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import FloatArray, as_array, computing_dtype, normalize_axes, ready
+from ._arrays import FloatArray, as_array, computing_dtype, floating, normalize_axes, ready
 from ._kernels.norms import KINDS, reduce_magnitudes
 
 
@@ -69,7 +69,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if array.dtype.itemsize > 8:
         return np.linalg.norm(array, ord, axis, keepdims)
     dtype = computing_dtype(array.dtype, "x")
-    result_dtype = dtype if array.dtype.kind in "biu" else array.dtype.newbyteorder("=")
+    result_dtype = floating(array.dtype, "x")
     work = ready(array, dtype)
     if axis is None and (
         ord is None

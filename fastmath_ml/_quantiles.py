@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, computing_dtype, normalize_axes, ready
+from ._arrays import (
+    as_array,
+    as_result,
+    check_out,
+    computing_dtype,
+    contiguous,
+    floating,
+    normalize_axes,
+)
 from ._kernels.order_statistics import select
-from ._moments import NoValue, by_numpy, lines_of, moments_of, shaped_back
+from ._moments import NoValue, by_numpy, fits_float64, lines_of, moments_of, shaped_back
 
 __all__ = ["median", "nanmedian", "nanquantile", "quantile"]
 
@@ -72,7 +80,7 @@ def _lines_for_selection(array: Array, axes: tuple[int, ...]) -> tuple[Array, bo
     dtype = computing_dtype(array.dtype, "a")
     if x.shape[2] > 1 and x.shape[1] > LONGEST_COLUMN:
         x = x.transpose(0, 2, 1).reshape(-1, x.shape[1], 1)
-    return np.ascontiguousarray(ready(x, dtype)), is_flipped
+    return contiguous(x, dtype), is_flipped
 
 
 def _selected(x: Array, ranks: Array, valid: Array | None) -> tuple[Array, Array]:
@@ -120,7 +128,6 @@ def _quantiles(
     method: str,
     keepdims: bool,
     omit: bool,
-    own_dtype: np.dtype[Any],
     result_dtype: np.dtype[Any],
 ) -> Any:
     """q is float64 of at most two axes; the checks of the arguments have been made."""
@@ -164,13 +171,11 @@ def _quantiles(
 
 
 def _is_ours(array: Array) -> bool:
-    """Whether the kernel finds the very elements: integers of 64 bits have to fit a float64."""
+    """Whether the kernel finds the very elements."""
     dtype = array.dtype
     if array.size == 0 or not (dtype.kind in "biuf" or dtype.name == "bfloat16"):
         return False
-    if dtype.kind in "iu" and dtype.itemsize == 8:
-        return bool(array.max() <= 1 << 53 and array.min() >= -(1 << 53))
-    return dtype.itemsize <= 8
+    return dtype.itemsize <= 8 and fits_float64(array)
 
 
 def _median(a: Any, axis: Any, out: Any, overwrite_input: bool, keepdims: Any, omit: bool) -> Any:
@@ -178,10 +183,10 @@ def _median(a: Any, axis: Any, out: Any, overwrite_input: bool, keepdims: Any, o
     if not _is_ours(array):
         function = by_numpy.nanmedian if omit else by_numpy.median
         return function(array, axis, out, overwrite_input, keepdims)
-    own = np.dtype(np.float64) if array.dtype.kind in "biu" else array.dtype.newbyteorder("=")
+    own = floating(array.dtype, "a")
     keep = keepdims is not NoValue and bool(keepdims)
     half = np.array(0.5)
-    return _quantiles(array, half, axis, out, "linear", keep, omit, own, own)
+    return _quantiles(array, half, axis, out, "linear", keep, omit, own)
 
 
 def _quantile(
@@ -216,7 +221,7 @@ def _quantile(
         result_dtype = np.result_type(own, quantiles.dtype)
     keep = keepdims is not NoValue and bool(keepdims)
     exact = quantiles.astype(np.float64)
-    return _quantiles(array, exact, axis, out, method, keep, omit, own, result_dtype)
+    return _quantiles(array, exact, axis, out, method, keep, omit, result_dtype)
 
 
 def median(

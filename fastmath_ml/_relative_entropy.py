@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import FloatArray, as_array, as_result, check_out, computing_dtype, ready, receives
-from ._axes import floating
+from ._arrays import (
+    FloatArray,
+    as_array,
+    as_result,
+    check_out,
+    computing_dtype,
+    floating,
+    ready,
+    receives,
+)
 from ._kernels.information import ENTR, KL_DIV, REL_ENTR, map_plain
 from ._ufunc import with_options
 
@@ -193,11 +202,7 @@ def rel_entr(
     if where is True and dtype is None and signature is None and order == "K":
         result = map_plain(REL_ENTR, x, y, out)
         return apply(REL_ENTR, x, y, out) if result is None else result
-
-    def compute(first: Any, second: Any, target: Any) -> Any:
-        return apply(REL_ENTR, first, second, target)
-
-    inputs = [(x, "x"), (y, "y")]
+    compute, inputs = partial(apply, REL_ENTR), [(x, "x"), (y, "y")]
     return with_options(compute, inputs, out, where, casting, order, dtype, signature)
 
 
@@ -256,9 +261,5 @@ def kl_div(
     if where is True and dtype is None and signature is None and order == "K":
         result = map_plain(KL_DIV, x, y, out)
         return apply(KL_DIV, x, y, out) if result is None else result
-
-    def compute(first: Any, second: Any, target: Any) -> Any:
-        return apply(KL_DIV, first, second, target)
-
-    inputs = [(x, "x"), (y, "y")]
+    compute, inputs = partial(apply, KL_DIV), [(x, "x"), (y, "y")]
     return with_options(compute, inputs, out, where, casting, order, dtype, signature)

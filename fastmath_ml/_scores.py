@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, computing_dtype, contiguous, normalize_axes
+from ._arrays import as_array, computing_dtype, contiguous, floating, normalize_axes
 from ._kernels.moments import centre_and_scale
 from ._mean_var import mean
 from ._moments import NoValue, by_numpy, chunks_of, lines_of, moments_of, shaped_back
@@ -37,11 +37,6 @@ class DescribeResult(NamedTuple):
     kurtosis: Any
 
 
-def _own_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
-    computed = computing_dtype(dtype, name)
-    return computed if dtype.kind in "biu" else dtype.newbyteorder("=")
-
-
 def _check_policy(nan_policy: str) -> None:
     if nan_policy not in ("propagate", "raise", "omit"):
         raise ValueError(
@@ -63,7 +58,7 @@ def _scaled(
     count, means, variances = moments_of(x, True, omit)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviations = np.sqrt(variances * (count / np.maximum(count - ddof, 0)))
-        own = np.finfo(_own_dtype(array.dtype, "x"))
+        own = np.finfo(floating(array.dtype, "x"))
         is_zero = deviations <= np.abs(float(own.eps) * means)
         divisors = np.where(is_zero, constant, deviations)
         # The quotient of float32 is rounded from a product in float64; float64 is divided.
@@ -124,7 +119,7 @@ def zscore(a: npt.ArrayLike, axis: Any = 0, ddof: float = 0, nan_policy: str = "
     """
     array = as_array(a, "a")
     _check_policy(nan_policy)
-    dtype = _own_dtype(array.dtype, "a")
+    dtype = floating(array.dtype, "a")
     _refuse_nan(array, nan_policy)
     if array.size == 0:
         normalize_axes(axis, array.ndim)
@@ -179,7 +174,7 @@ def standardize(x: npt.ArrayLike, axis: Any = 0) -> Standardized:
     (array([2., 7.]), array([1., 0.]))
     """
     array = as_array(x, "x")
-    dtype = _own_dtype(array.dtype, "x")
+    dtype = floating(array.dtype, "x")
     axes = normalize_axes(axis, array.ndim)
     if array.size == 0 or not axes:
         raise ValueError(f"x has shape {array.shape}; expected an element along axis {axis}")
@@ -244,7 +239,7 @@ def describe(
     """
     array = as_array(a, "a")
     _check_policy(nan_policy)
-    dtype = _own_dtype(array.dtype, "a")
+    dtype = floating(array.dtype, "a")
     if axis is None or array.ndim == 0:
         array, axis = array.ravel(), 0
     if array.size == 0:

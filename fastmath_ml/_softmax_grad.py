@@ -12,11 +12,12 @@ from ._arrays import (
     as_result,
     check_out,
     computing_dtype,
+    floating,
     normalize_axes,
     ready,
     receives,
 )
-from ._axes import arrange, floating
+from ._axes import arrange
 from ._kernels.softmax_grad import softmax_grad_plain
 
 __all__ = ["log_softmax_grad", "softmax_grad"]

@@ -13,6 +13,7 @@ from ._arrays import (
     as_result,
     check_out,
     computing_dtype,
+    floating,
     normalize_axes,
     ready,
     receives,
@@ -150,7 +151,7 @@ def _softmax_any(x: Any, axis: Any, out: Any, *, logarithm: bool) -> Any:
     """Every array that the kernel does not take as it is."""
     array = as_array(x, "x")
     dtype = computing_dtype(array.dtype, "x")
-    result_dtype = dtype if array.dtype.kind in "biu" else array.dtype.newbyteorder("=")
+    result_dtype = floating(array.dtype, "x")
     # SciPy takes a scalar as one element along its axis.
     axes = normalize_axes(axis, max(array.ndim, 1))
     target = check_out(out, array.shape, result_dtype)

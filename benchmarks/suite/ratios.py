@@ -11,24 +11,18 @@ import itertools
 import time
 from statistics import median
 
-from benchmarks.cases import BY_KEY, CASES, brief
+from benchmarks.cases import CASES, brief
 from benchmarks.machine import available_cpus
 from benchmarks.measure import Runner, alternate, compare
-from benchmarks.peers import is_installed
+from benchmarks.peers import forms_of, is_installed
 
-from .common import classes, our_call
+from .common import case_of, classes, our_call
 
 REFERENCES = ("numpy", "scipy")
 SLOT = 0.001
 BUDGET = 0.5  # seconds for a case and a reference
 MIN_PAIRS, MAX_PAIRS = 9, 400
 TASKS = [case for case in CASES if case.quick or case in brief.CASES]
-
-
-def forms_of(case, inputs, reference):
-    """{form: call} of one reference."""
-    calls = case.peers[reference](inputs)
-    return calls if isinstance(calls, dict) else {"": calls}
 
 
 def per_call(call, n_calls: int) -> float:
@@ -71,7 +65,7 @@ def one_thread_ratio(case) -> float:
     with fm.num_threads(1):
         for name in REFERENCES:
             if name in case.peers and is_installed(name):
-                forms = forms_of(case, inputs, name)
+                forms = forms_of(case.peers[name], inputs)
                 with threadpool_limits(1):
                     found += [paired_ratio(ours, call) for call in forms.values()]
     return min(found)
@@ -88,7 +82,7 @@ def all_threads_ratio(case) -> float:
             if name not in case.peers or not is_installed(name):
                 continue
             runners = [Runner("ours", ours)]
-            forms = forms_of(case, inputs, name)
+            forms = forms_of(case.peers[name], inputs)
             runners += [Runner(name, call, form) for form, call in forms.items()]
             rounds = alternate(runners, "steady", budget=2 * BUDGET, min_rounds=3)
             found.append(compare(rounds, "ours", name)["ratio"])
@@ -100,7 +94,7 @@ class OneThread:
     unit = "reference / ours"
 
     def track_ratio_one_thread(self, label):
-        return one_thread_ratio(BY_KEY[f"{self.op} {label}"])
+        return one_thread_ratio(case_of(self.op, label))
 
 
 class AllThreads:
@@ -108,7 +102,7 @@ class AllThreads:
     unit = "reference / ours"
 
     def track_ratio_all_threads(self, label):
-        return all_threads_ratio(BY_KEY[f"{self.op} {label}"])
+        return all_threads_ratio(case_of(self.op, label))
 
 
 def has_reference(case) -> bool:

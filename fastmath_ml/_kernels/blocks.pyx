@@ -29,6 +29,7 @@ from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, cpu_has_fused_pairs, element_bytes, fused_pair, pack_operand, pair,
 )
 from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
+from fastmath_ml._kernels.prefetch cimport prefetch_write
 from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.tile cimport (
     keep, keep_packed, operands, tile_cols, tile_product, tile_rows,
@@ -44,12 +45,6 @@ ctypedef fused number:
     uint64_t
     pair
     fused_pair
-
-cdef extern from *:
-    """
-    #define FASTMATH_ML_PREFETCH_WRITE(p) __builtin_prefetch(p, 1)
-    """
-    void prefetch_write "FASTMATH_ML_PREFETCH_WRITE"(const void* p) noexcept nogil
 
 cdef enum:
     # Steps of the depth that stay in registers before they are added to C.

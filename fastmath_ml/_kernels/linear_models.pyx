@@ -28,6 +28,7 @@ cimport numpy as cnp
 from fastmath_ml._kernels.blocks cimport multiply_tile
 from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_vector
 from fastmath_ml._kernels.pool cimport ordered_reduce, thread_scratch
+from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
     mtail, vabs, vec, veq, vexp, vge, vlanes, vlog, vlog1p, vload, vload_partial, vmax_fast,
     vselect, vset, vstore, vstore_partial, vsum,
@@ -38,12 +39,6 @@ from fastmath_ml._kernels.transpose cimport pack_panel
 import numpy as np
 
 cnp.import_array()
-
-cdef extern from *:
-    """
-    #define FASTMATH_ML_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
-    """
-    void prefetch_l2 "FASTMATH_ML_PREFETCH_L2"(const void* p) noexcept nogil
 
 cdef enum:
     SEGMENT = 1008              # rows; a multiple of every block below

@@ -16,15 +16,10 @@ from cython cimport floating as real
 from libc.string cimport memset
 
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
+from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial, vsum,
 )
-
-cdef extern from *:
-    """
-    #define FASTMATH_ML_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
-    """
-    void prefetch_l2 "FASTMATH_ML_PREFETCH_L2"(const void* p) noexcept nogil
 
 cdef enum:
     DOT_BLOCK = 2048            # products of a dot summed in the dtype before float64 takes over
