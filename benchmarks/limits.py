@@ -132,11 +132,12 @@ def fma_runner(case, n_threads: int) -> Runner:
 
 
 def read_runner(inputs, n_threads: int) -> Runner:
-    """Reading the case's own inputs once, each in as many pieces as there are threads."""
+    """Reading the case's own arrays once, each in as many pieces as there are threads."""
     from fastmath_ml._kernels import probe
 
-    pieces = [np.array_split(x.reshape(-1), n_threads) for x in inputs.args]
-    n_bytes = sum(x.nbytes for x in inputs.args)
+    arrays = [x for x in inputs.args if isinstance(x, np.ndarray)]
+    pieces = [np.array_split(x.reshape(-1), n_threads) for x in arrays]
+    n_bytes = sum(x.nbytes for x in arrays)
     n_rounds = max(1, (64 << 20) // n_bytes)
 
     def read(i):

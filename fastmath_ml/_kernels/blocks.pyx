@@ -28,13 +28,12 @@ from libc.string cimport memset
 from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, cpu_has_fused_pairs, element_bytes, fused_pair, pack_operand, pair,
 )
+from fastmath_ml._kernels.mirror cimport mirror_block
 from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
-from fastmath_ml._kernels.prefetch cimport prefetch_write
 from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.tile cimport (
     keep, keep_packed, operands, tile_cols, tile_product, tile_rows,
 )
-from fastmath_ml._kernels.transpose cimport pack_panel
 
 from fastmath_ml._kernels import cpu
 
@@ -266,35 +265,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
         depth_at += x.depth
     if number is float or number is double:
         if plan.mirrored and plan.end_depth == p.depth:
-            mirror(first_row, end_row, first_col, end_col, p, zero)
-
-
-cdef void mirror(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t first_col,
-                 Py_ssize_t end_col, const Product* p, floating zero) noexcept nogil:
-    """Copy the part right of the diagonal of a finished block to its place left of it."""
-    cdef Py_ssize_t lanes = vlanes(zero), row, col, i, j, rows, cols, above
-    cdef floating* c = <floating*>p.c
-    # Down the rows within a few columns, so that the lines of C left of the diagonal fill up while
-    # they are in the L1 cache.
-    col = max(first_col, first_row)
-    while col < end_col:
-        cols = min(lanes, end_col - col)
-        above = min(end_row, col)
-        for i in range(col + cols, min(col + 2 * cols, end_col)):
-            row = first_row
-            while row < above:
-                prefetch_write(c + i * p.c_row + row)
-                row += 64 // <Py_ssize_t>sizeof(floating)
-        row = first_row
-        while row < above:
-            rows = min(2 * lanes, above - row)
-            pack_panel(rows, cols, c + row * p.c_row + col, p.c_row, 1, <const floating*>NULL,
-                       c + col * p.c_row + row, p.c_row, False)
-            row += rows
-        for i in range(col, min(col + cols, end_row)):
-            for j in range(i + 1, col + cols):
-                c[j * p.c_row + i] = c[i * p.c_row + j]
-        col += cols
+            mirror_block(<number*>p.c, p.c_row, first_row, end_row, first_col, end_col)
 
 
 cdef void compute(Py_ssize_t begin, Py_ssize_t end, Plan* plan, number zero) noexcept nogil:

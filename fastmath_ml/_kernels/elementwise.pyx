@@ -4,7 +4,7 @@
       for each task: a block of rows of X x a group of panels of Y  claimed by the threads
         pack the rows of X: they stay in L2
           for each panel of Y (metric_cols columns)
-            for each tile of rows
+            for each tile of rows, or these two the other way round
 
 A tile goes over all features of its pairs, so that a pair's sums never leave the registers for
 longer than a block of features. X against itself computes the panels from the diagonal on and
@@ -17,6 +17,7 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.mirror cimport mirror_block
 from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
 from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.transpose cimport pack_panel
@@ -41,6 +42,8 @@ cdef extern from "metric_tile.h" namespace "fm" nogil:
 cdef enum:
     CHUNK_BYTES = 16 << 20
     ROW_BLOCK_BYTES = 128 << 10
+    ACROSS_BYTES = 2 << 20
+    MIRRORED_ROWS = 64          # of a block of a symmetric matrix
     LONG_DEPTH = 1 << 16        # rows of so many features are packed in segments
     SEGMENT = 4096              # a multiple of metric_block
     SCRATCH_Y = 0
@@ -108,7 +111,8 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                        Py_ssize_t end_panel, Block* b, real zero) noexcept nogil:
     """Rows [first_row, end_row) against panels of the current chunk."""
     cdef Py_ssize_t width = metric_cols(zero), height = b.tiles.height
-    cdef Py_ssize_t row, rows, col, cols, panel, n_tiles = ceil_div(end_row - first_row, height)
+    cdef Py_ssize_t group, group_row, group_end, row, rows, col, cols, panel
+    cdef Py_ssize_t n_tiles = ceil_div(end_row - first_row, height)
     cdef real* packed = <real*>thread_scratch(SCRATCH_X, n_tiles * height * b.depth * sizeof(real))
     cdef real* out
     cdef metric_operands x = b.operands
@@ -121,40 +125,33 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
         pack_rows(<const real*>b.x + row * b.x_row, min(height, end_row - row), b.depth, b.x_row,
                   b.x_depth, packed + (row - first_row) * b.depth, height)
         row += height
-    for panel in range(first_panel, end_panel):
-        col = b.first_col + panel * width
-        cols = min(width, b.end_col - col)
-        if b.symmetric and col + cols <= first_row:
-            continue
-        x.y = <real*>b.packed_y + panel * width * b.depth
-        row = first_row
-        while row < end_row and not (b.symmetric and row >= col + cols):
-            rows = min(height, end_row - row)
-            x.x = packed + (row - first_row) * b.depth
-            out = <real*>b.out + row * b.out_row + col
-            if rows == 1:
-                b.tiles.single(rows, cols, x, out, b.out_row)
-            else:
-                b.tiles.full(rows, cols, x, out, b.out_row)
-            finish_rows(rows, cols, out, b.out_row, b.finish)
-            row += rows
-        if b.symmetric:
-            mirror(first_row, min(end_row, row), col, col + cols, b, zero)
-
-
-cdef void mirror(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t first_col,
-                 Py_ssize_t end_col, Block* b, real zero) noexcept nogil:
-    """out[j, i] = out[i, j] for the pairs of the block with j > i."""
-    cdef real* out = <real*>b.out
-    cdef Py_ssize_t i, j
-    if first_col >= end_row:
-        pack_panel(end_row - first_row, end_col - first_col,
-                   out + first_row * b.out_row + first_col, b.out_row, 1, <const real*>NULL,
-                   out + first_col * b.out_row + first_row, b.out_row, False)
-        return
-    for i in range(first_row, end_row):
-        for j in range(max(i + 1, first_col), end_col):
-            out[j * b.out_row + i] = out[i * b.out_row + j]
+    # Panels of Y that stay in cache are gone across by one row of tiles after the other, which
+    # writes `out` in long runs. Wider ones stay in L1, and the tiles go down the rows.
+    group = end_row - first_row
+    if (end_panel - first_panel) * width * b.depth * <Py_ssize_t>sizeof(real) <= ACROSS_BYTES:
+        group = height
+    group_row = first_row
+    while group_row < end_row:
+        group_end = min(group_row + group, end_row)
+        for panel in range(first_panel, end_panel):
+            col = b.first_col + panel * width
+            cols = min(width, b.end_col - col)
+            x.y = <real*>b.packed_y + panel * width * b.depth
+            row = group_row
+            while row < group_end and not (b.symmetric and row >= col + cols):
+                rows = min(height, group_end - row)
+                x.x = packed + (row - first_row) * b.depth
+                out = <real*>b.out + row * b.out_row + col
+                if rows == 1:
+                    b.tiles.single(rows, cols, x, out, b.out_row)
+                else:
+                    b.tiles.full(rows, cols, x, out, b.out_row)
+                finish_rows(rows, cols, out, b.out_row, b.finish)
+                row += rows
+        group_row = group_end
+    if b.symmetric:
+        mirror_block(<real*>b.out, b.out_row, first_row, end_row, b.first_col + first_panel * width,
+                     b.end_col)
 
 
 cdef void compute(Py_ssize_t begin, Py_ssize_t end, Block* b, real zero) noexcept nogil:
@@ -164,6 +161,8 @@ cdef void compute(Py_ssize_t begin, Py_ssize_t end, Block* b, real zero) noexcep
     for task in range(begin, end):
         first_row = task % b.n_row_blocks * b.row_block
         first_panel = task // b.n_row_blocks * b.panel_group
+        if b.symmetric:
+            first_panel = max(first_panel, (first_row - b.first_col) // metric_cols(zero))
         compute_task(first_row, min(first_row + b.row_block, b.n_rows), first_panel,
                      min(first_panel + b.panel_group, n_panels), b, zero)
 
@@ -189,8 +188,9 @@ cdef int run_chunks(Block* b, double work_ns, Py_ssize_t width) except -1 nogil:
     tasks_wanted = min(4 * thread_count(), <Py_ssize_t>(work_ns / 20e3) + 1)
     b.row_block = min(b.row_block, ceil_div(ceil_div(b.n_rows, tasks_wanted), height) * height)
     if b.symmetric:
-        # Blocks start where panels do: no panel reaches into another block's mirror.
-        b.row_block = ceil_div(b.row_block, width) * width
+        # Few rows, which are in the L2 cache when they are mirrored; and blocks start where panels
+        # do, so that no panel reaches into another block's mirror.
+        b.row_block = ceil_div(min(b.row_block, <Py_ssize_t>MIRRORED_ROWS), width) * width
     b.n_row_blocks = ceil_div(b.n_rows, b.row_block)
     b.first_col = 0
     while b.first_col < b.n_cols:

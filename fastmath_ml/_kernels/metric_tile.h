@@ -65,6 +65,13 @@ void metric_tile(ptrdiff_t rows, ptrdiff_t cols, const metric_operands &operands
     const T *weight = static_cast<const T *>(operands.weights);
     T *sums = static_cast<T *>(operands.sums);
     const vec<T> p_vector = vset(T(operands.options.p));
+    // The lines to be written come while the sums are made: few features take less time than they.
+#pragma GCC unroll 8
+    for (int i = 0; i < height; i++) {
+        const T *out = static_cast<T *>(to) + i * out_row;
+        __builtin_prefetch(out, 1);
+        __builtin_prefetch(out + lanes, 1);
+    }
     vec<T> total[height][vectors][n_sums];
     if (!operands.from_zero)
         for (int i = 0; i < height * vectors * n_sums; i++)

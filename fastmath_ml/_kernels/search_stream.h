@@ -111,7 +111,7 @@ FM_INLINE void stream_sums(const query<T> &q, const Source *y, ptrdiff_t stride,
 #pragma GCC unroll 16
                     for (ptrdiff_t i = 0; i < lanes; i++) {
                         const Source *row = y + (v * lanes + i) * stride + p;
-                        __builtin_prefetch(row + ahead);
+                        __builtin_prefetch(row + ahead, 0, 2);
                         block[i] = load_as(T{}, row, lanes);
                     }
                 } else {
@@ -273,8 +273,8 @@ void stream_integers(const query<T> &q, const int16_t *x, const I *y, ptrdiff_t 
         for (ptrdiff_t i = 0; i < rows; i++) {
             int32_t dot, norm;
             const I *from = y + (row + i) * stride;
-            __builtin_prefetch(from + 16 * stride);
-            __builtin_prefetch(from + 16 * stride + 64);
+            __builtin_prefetch(from + 16 * stride, 0, 2);
+            __builtin_prefetch(from + 16 * stride + 64, 0, 2);
             integer_sums(x, from, q.depth, &dot, &norm);
             dots[i] = T(dot);
             norms[i] = T(norm);

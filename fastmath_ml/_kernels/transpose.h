@@ -83,6 +83,7 @@ FM_INLINE void pack_transposed(ptrdiff_t width, ptrdiff_t depth, const T *from, 
             for (ptrdiff_t i = 0; i < lanes; i++)
                 if (i < n_rows) {
                     const T *row = from + (v * lanes + i) * stride + p;
+                    __builtin_prefetch(row + width * stride, 0, 2);
                     block[v][i] = steps == lanes ? vload(row) : vload_partial(row, steps);
                     if (scale) block[v][i] = block[v][i] * vset(scale[v * lanes + i]);
                 }
