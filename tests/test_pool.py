@@ -153,7 +153,7 @@ def test_scratch_memory_is_freed_with_its_thread():
     thread.join()
     while pool._stats()["scratch_bytes"] != before:  # join() returns before the thread has ended
         time.sleep(0.01)
-    work(1, scratch_bytes=1 << 20)  # this thread keeps its own
+    work(1, scratch_bytes=before + (1 << 20))  # this thread keeps its own
     assert pool._stats()["scratch_bytes"] > before
 
 

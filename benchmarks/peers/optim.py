@@ -2,7 +2,7 @@
 
 import numpy as np
 
-FIT_TOL = 1e-5  # of the gradient, for both sides
+FIT_TOL = 1e-6  # of the gradient, for both sides
 
 
 def torch_step(name, inputs):
@@ -153,5 +153,5 @@ def sklearn_fit(inputs):
     if y.dtype.kind == "f":
         model = Ridge(alpha=l2 * len(X), solver="cholesky")
     else:
-        model = LogisticRegression(C=1 / (l2 * len(X)), tol=FIT_TOL)
+        model = LogisticRegression(C=1 / (l2 * len(X)), tol=FIT_TOL, max_iter=1000)
     return lambda: LossOf(model.fit(X, y), inputs)

@@ -290,9 +290,7 @@ template <class Op, class T> void map_array(const T *x, T *out, ptrdiff_t n, boo
     const ptrdiff_t lanes = vlanes(T{});
     ptrdiff_t i = 0;
     if (streaming) {
-        // To the first whole vector of the result in memory.
-        const ptrdiff_t past = ptrdiff_t(uintptr_t(out) % FASTMATH_ML_VECTOR_BYTES / sizeof(T));
-        i = past ? (lanes - past < n ? lanes - past : n) : 0;
+        i = vstream_start(out, n);
         if (i) vstore_partial(out, Op::of(vload_partial(x, i)), i);
         for (; i + 2 * lanes <= n; i += 2 * lanes) {
             const vec<T> first = Op::of(vload(x + i)), second = Op::of(vload(x + i + lanes));

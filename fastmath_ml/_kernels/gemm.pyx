@@ -28,6 +28,7 @@ cdef enum:
     # Results to be converted: bytes of the buffer, and the rows of a block where there are many.
     RESULT_BYTES = 12 << 20
     RESULT_ROWS = 4096
+    FAR_BYTES = 8 << 20         # a matrix of so many bytes times a vector is prefetched
     SCRATCH_RESULT = 2
 
 
@@ -193,6 +194,10 @@ cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
         v.x, v.x_stride = p.a, p.a_depth
     else:
         return False
+    # A matrix that comes from memory: the rows behind those that are read together.
+    v.ahead = 0
+    if v.n_out * v.depth * v.itemsize > FAR_BYTES:
+        v.ahead = 8 * max(v.out_stride, v.depth_stride)
     return v.depth_stride == 1 or v.out_stride == 1
 
 

@@ -270,11 +270,9 @@ cdef void one_model_block(const Sweep* s, const real* x, Py_ssize_t x_row, Py_ss
     p.n_out, p.depth = n, s.n_features
     p.matrix, p.out_stride, p.depth_stride = x, x_row, 1
     p.x, p.x_stride, p.y, p.y_stride = s.weights, 1, z, 1
+    p.ahead = n * x_row if next_block else 0
     multiply_vector(&p)
     residual_rows(s, z, n, first, n, loss, bias_grad)
-    if next_block:
-        for i in range(n * s.n_features * <Py_ssize_t>sizeof(real) // 64):
-            prefetch_l2(<const char*>(x + n * x_row) + 64 * i)
     p.n_out, p.depth = s.n_features, n
     p.out_stride, p.depth_stride = 1, x_row
     p.x, p.y = z, strip

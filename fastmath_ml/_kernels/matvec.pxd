@@ -11,5 +11,6 @@ cdef struct VectorProduct:
     Py_ssize_t x_stride
     void* y
     Py_ssize_t y_stride
+    Py_ssize_t ahead            # from an element to the one to prefetch with it; 0: none
 
 cdef int multiply_vector(const VectorProduct* product) except -1 nogil

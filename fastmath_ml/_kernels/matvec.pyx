@@ -28,11 +28,6 @@ cdef enum:
     SEGMENT = 1 << 15           # depth of a segment of a long product with few outputs
     FEW_OUTPUTS = 64
     STRIP_GRAIN = 256           # outputs that one thread takes at least: 1 KiB of each row
-    FAR_BYTES = 8 << 20         # a matrix that comes from memory: its next rows are prefetched
-
-
-cdef inline bint comes_from_memory(const VectorProduct* p) noexcept nogil:
-    return p.n_out * p.depth * p.itemsize > FAR_BYTES
 
 
 # ---- unit stride along the depth ----
@@ -50,7 +45,7 @@ cdef inline const real* x_block(const VectorProduct* p, Py_ssize_t first, Py_ssi
 
 
 cdef inline void dot_rows(const real* row, Py_ssize_t stride, int n_rows, const real* x,
-                          Py_ssize_t n, bint far, double* total) noexcept nogil:
+                          Py_ssize_t n, Py_ssize_t ahead, double* total) noexcept nogil:
     """total[r] += row_r . x for n_rows rows, a constant of each call: 1 or 4."""
     cdef Py_ssize_t lanes = vlanes(<real>0), i = 0, r
     cdef vec[real] even[4]
@@ -62,9 +57,9 @@ cdef inline void dot_rows(const real* row, Py_ssize_t stride, int n_rows, const 
     while i + 2 * lanes <= n:
         factor = vload(x + i)
         for r in range(n_rows):
-            if far:
-                prefetch_l2(row + (r + 8) * stride + i)
-                prefetch_l2(row + (r + 8) * stride + i + lanes)
+            if ahead:
+                prefetch_l2(row + r * stride + i + ahead)
+                prefetch_l2(row + r * stride + i + lanes + ahead)
             even[r] = vmul_add(vload(row + r * stride + i), factor, even[r])
         factor = vload(x + i + lanes)
         for r in range(n_rows):
@@ -88,7 +83,6 @@ cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
     """totals[i - begin] = sum over a range of the depth; four rows share each load of x."""
     cdef real gathered[DOT_BLOCK]
     cdef Py_ssize_t i, n, at = first_depth
-    cdef bint far = comes_from_memory(p)
     cdef const real* x
     cdef const real* row
     memset(totals, 0, (end - begin) * sizeof(double))
@@ -98,11 +92,11 @@ cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
         i = begin
         while i + 4 <= end:
             row = <const real*>p.matrix + i * p.out_stride + at
-            dot_rows(row, p.out_stride, 4, x, n, far, totals + i - begin)
+            dot_rows(row, p.out_stride, 4, x, n, p.ahead, totals + i - begin)
             i += 4
         while i < end:
             row = <const real*>p.matrix + i * p.out_stride + at
-            dot_rows(row, p.out_stride, 1, x, n, far, totals + i - begin)
+            dot_rows(row, p.out_stride, 1, x, n, p.ahead, totals + i - begin)
             i += 1
         at += n
 
@@ -144,7 +138,6 @@ cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
     """y[i - begin] = sum over a range of the depth, for at most SUM_STRIP outputs."""
     cdef Py_ssize_t lanes = vlanes(<real>0), n = end - begin, i, k, at, block_end, steps
     cdef Py_ssize_t stride = p.depth_stride
-    cdef bint far = comes_from_memory(p)
     cdef real strip[SUM_STRIP]
     cdef real* part = strip
     cdef vec[real] factor[8]
@@ -167,8 +160,8 @@ cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
                 while i + lanes <= n:
                     total = vload(part + i)
                     for k in range(8):
-                        if far:
-                            prefetch_l2(row + (k + 8) * stride + i)
+                        if p.ahead:
+                            prefetch_l2(row + k * stride + i + p.ahead)
                         total = vmul_add(factor[k], vload(row + k * stride + i), total)
                     vstore(part + i, total)
                     i += lanes

@@ -25,6 +25,10 @@ cdef extern from "simd.h" namespace "fm" nogil:
     void vstore[T](T* p, vec[T] x) noexcept
     vec[T] vload_partial[T](const T* p, Py_ssize_t n) noexcept
     void vstore_partial[T](T* p, vec[T] x, Py_ssize_t n) noexcept
+    void vstream(float* p, vec[float] x) noexcept
+    void vstream(double* p, vec[double] x) noexcept
+    Py_ssize_t vstream_start[T](const T* p, Py_ssize_t n) noexcept
+    void vstream_end() noexcept
 
     vec[T] vmul_add[T](vec[T] a, vec[T] b, vec[T] c) noexcept
     vec[T] vmin[T](vec[T] a, vec[T] b) noexcept

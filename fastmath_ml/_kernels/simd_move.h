@@ -4,6 +4,7 @@
 //   vnarrow(low, high)        back again, rounded once
 //   vstream                   a store of a whole, aligned vector that does not read its cache line
 //                             first and does not keep it: for results larger than the caches
+//   vstream_start             how many elements lie before the first aligned vector, n at most
 //   vstream_end               orders the streamed stores before what other threads see next
 #ifndef FASTMATH_ML_SIMD_MOVE_H
 #define FASTMATH_ML_SIMD_MOVE_H
@@ -68,6 +69,12 @@ FM_INLINE void vstream_end() { _mm_sfence(); }
 template <class T> FM_INLINE void vstream(T *p, vec<T> x) { vstore(p, x); }
 FM_INLINE void vstream_end() {}
 #endif
+
+template <class T> FM_INLINE ptrdiff_t vstream_start(const T *p, ptrdiff_t n) {
+    const ptrdiff_t past = ptrdiff_t(uintptr_t(p) % FASTMATH_ML_VECTOR_BYTES / sizeof(T));
+    const ptrdiff_t before = past ? vlanes(T{}) - past : 0;
+    return before < n ? before : n;
+}
 
 }  // namespace fm
 

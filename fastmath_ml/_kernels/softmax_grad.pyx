@@ -6,7 +6,9 @@
 The array is (outer, length, inner) with the axis in the middle. A line is swept twice, for the sum
 and for the result. Lines in memory (inner == 1) stay in the L1 or L2 cache in between; lines beside
 each other are taken in strips, their sums in blocks. Chains of additions in the dtype are SUM_STEPS
-long, and their results are added in float64 or with the error carried along.
+long, and their results are added in float64 or with the error carried along. Results that are
+larger than the caches are streamed past them, if lines lie in memory and are long, and not over y
+or g.
 """
 
 from cython cimport floating as real
@@ -17,7 +19,7 @@ from fastmath_ml._kernels.lines cimport load_columns, store_columns
 from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport (
     vec, veq, vexp, vlanes, vload, vload_partial, vmul_add, vselect, vset, vstore, vstore_partial,
-    vsum,
+    vstream, vstream_end, vstream_start, vsum,
 )
 from fastmath_ml._kernels.softmax_across cimport SUM_STEPS
 
@@ -26,6 +28,8 @@ cnp.import_array()
 cdef enum:
     STRIP = 512                 # lines beside each other that one thread takes at most
     MAX_LANES = 16
+    STREAMED_BYTES = 8 << 20    # of a result from which on it is streamed past the caches
+    STREAMED_LINE = 4 << 10     # bytes of a line: of shorter ones too many end amid a cache line
 
 cdef struct Gradient:
     const void* y
@@ -33,7 +37,7 @@ cdef struct Gradient:
     void* out
     Py_ssize_t itemsize, outer, length, inner
     Py_ssize_t strip            # inner > 1: lines beside each other that a thread takes
-    bint logarithm
+    bint logarithm, streaming
     bint out_of_memory
 
 
@@ -76,9 +80,17 @@ cdef inline vec[real] element(vec[real] y, vec[real] g, vec[real] total,
 
 
 cdef inline void gradient_line(const real* y, const real* g, real* out, Py_ssize_t n,
-                               bint logarithm) noexcept nogil:
+                               bint logarithm, bint streaming) noexcept nogil:
     cdef Py_ssize_t lanes = vlanes(<real>0), i = 0
     cdef vec[real] total = vset(<real>sum_of_line(y, g, n, logarithm))
+    if streaming:
+        i = vstream_start(out, n)
+        if i:
+            vstore_partial(out, element(vload_partial(y, i), vload_partial(g, i), total, logarithm),
+                           i)
+        while i + lanes <= n:
+            vstream(out + i, element(vload(y + i), vload(g + i), total, logarithm))
+            i += lanes
     while i + lanes <= n:
         vstore(out + i, element(vload(y + i), vload(g + i), total, logarithm))
         i += lanes
@@ -94,10 +106,12 @@ cdef void lines_range(Py_ssize_t begin, Py_ssize_t end, const Gradient* job,
         at = line * n
         if job.logarithm:
             gradient_line(<const real*>job.y + at, <const real*>job.grad_y + at,
-                          <real*>job.out + at, n, True)
+                          <real*>job.out + at, n, True, job.streaming)
         else:
             gradient_line(<const real*>job.y + at, <const real*>job.grad_y + at,
-                          <real*>job.out + at, n, False)
+                          <real*>job.out + at, n, False, job.streaming)
+    if job.streaming:
+        vstream_end()
 
 
 cdef void lines_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
@@ -250,6 +264,9 @@ def softmax_grad_plain(y, grad_y, axis, out, bint logarithm):
     job.itemsize = cnp.PyArray_ITEMSIZE(a)
     job.logarithm = logarithm
     job.out_of_memory = False
+    job.streaming = (job.out != job.y and job.out != job.grad_y
+                     and cnp.PyArray_NBYTES(c) >= STREAMED_BYTES
+                     and job.length * job.itemsize >= STREAMED_LINE)
     if cnp.PyArray_SIZE(a) < 512:
         gradient_lines(&job)
     else:
