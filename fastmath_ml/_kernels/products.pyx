@@ -105,10 +105,11 @@ cdef void transpose(Product* p) noexcept nogil:
 
 
 def matmul_plain(x1, x2, out):
-    """x1 @ x2 of C-ordered vectors or matrices of one real or boolean dtype; else None.
+    """x1 @ x2 of vectors or matrices of one real or boolean dtype, with any strides; else None.
 
-    The common case, recognised before any general code runs. `out` is None or a C-ordered array
-    of that dtype and of the right shape that shares no memory with the others; else None too.
+    The common case, recognised before any general code runs. `out` is None or an array of that
+    dtype and of the right shape, with whole rows in memory, that shares no memory with the others;
+    else None too.
     """
     cdef cnp.ndarray a, b, c
     cdef int kind, n_axes
@@ -123,7 +124,7 @@ def matmul_plain(x1, x2, out):
     if kind != cnp.PyArray_TYPE(b) or not (
             kind <= cnp.NPY_DOUBLE or kind == cnp.NPY_FLOAT16):
         return None
-    if not (cnp.PyArray_ISCARRAY_RO(a) and cnp.PyArray_ISCARRAY_RO(b)):
+    if not (cnp.PyArray_ISBEHAVED_RO(a) and cnp.PyArray_ISBEHAVED_RO(b)):
         return None
     a_is_matrix = cnp.PyArray_NDIM(a) == 2
     b_is_matrix = cnp.PyArray_NDIM(b) == 2
@@ -150,19 +151,24 @@ def matmul_plain(x1, x2, out):
         if not cnp.PyArray_CheckExact(out):
             return None
         c = out
-        if not (cnp.PyArray_TYPE(c) == kind and cnp.PyArray_ISCARRAY(c)
+        if not (cnp.PyArray_TYPE(c) == kind and has_whole_rows(c)
                 and cnp.PyArray_NDIM(c) == n_axes
                 and cnp.PyArray_CompareLists(cnp.PyArray_DIMS(c), shape, n_axes)
                 and not overlaps(c, a) and not overlaps(c, b)):
             return None
-    p.a = cnp.PyArray_DATA(a)
-    p.a_row = p.depth
-    p.a_depth = 1
-    p.b = cnp.PyArray_DATA(b)
-    p.b_depth = p.c_row = p.n_cols
-    p.b_col = 1
-    p.c = cnp.PyArray_DATA(c)
+    # Aligned arrays of these dtypes have strides of whole elements.
     p.itemsize = cnp.PyArray_ITEMSIZE(a)
+    p.a = cnp.PyArray_DATA(a)
+    p.a_row = cnp.PyArray_STRIDE(a, 0) // p.itemsize
+    p.a_depth = cnp.PyArray_STRIDE(a, a_is_matrix) // p.itemsize
+    p.b = cnp.PyArray_DATA(b)
+    p.b_depth = cnp.PyArray_STRIDE(b, 0) // p.itemsize
+    # The stride of an axis of length 1 says nothing; 1 opens the paths for unit strides.
+    p.b_col = cnp.PyArray_STRIDE(b, 1) // p.itemsize if p.n_cols > 1 else 1
+    p.c = cnp.PyArray_DATA(c)
+    p.c_row = p.n_cols
+    if a_is_matrix and b_is_matrix:
+        p.c_row = cnp.PyArray_STRIDE(c, 0) // p.itemsize
     if kind != cnp.NPY_FLOAT32 and kind != cnp.NPY_FLOAT64:
         kind = element_type_of(a)
         set_types(&p, kind, kind, kind)
@@ -172,11 +178,33 @@ def matmul_plain(x1, x2, out):
     return c
 
 
+cdef bint has_whole_rows(cnp.ndarray out) noexcept:
+    """Whether it can be written and its rows lie in memory without gaps, apart from each other."""
+    cdef Py_ssize_t row = cnp.PyArray_ITEMSIZE(out)
+    if cnp.PyArray_ISCARRAY(out):
+        return True
+    if cnp.PyArray_NDIM(out) != 2 or not cnp.PyArray_ISBEHAVED(out):
+        return False
+    row *= cnp.PyArray_DIM(out, 1)
+    return (cnp.PyArray_STRIDE(out, 1) == cnp.PyArray_ITEMSIZE(out)
+            and cnp.PyArray_STRIDE(out, 0) >= row)
+
+
+cdef const char* end_of(cnp.ndarray x, int direction) noexcept:
+    """The lowest byte of an array (direction -1), or the first behind it (1)."""
+    cdef const char* end = <const char*>cnp.PyArray_DATA(x)
+    cdef int i
+    if direction > 0:
+        end += cnp.PyArray_ITEMSIZE(x)
+    for i in range(cnp.PyArray_NDIM(x)):
+        if direction * cnp.PyArray_STRIDE(x, i) > 0:
+            end += (cnp.PyArray_DIM(x, i) - 1) * cnp.PyArray_STRIDE(x, i)
+    return end
+
+
 cdef bint overlaps(cnp.ndarray x, cnp.ndarray y) noexcept:
-    """Whether two contiguous arrays share a byte."""
-    cdef const char* a = <const char*>cnp.PyArray_DATA(x)
-    cdef const char* b = <const char*>cnp.PyArray_DATA(y)
-    return a < b + cnp.PyArray_NBYTES(y) and b < a + cnp.PyArray_NBYTES(x)
+    """Whether the memory that two arrays span overlaps."""
+    return end_of(x, -1) < end_of(y, 1) and end_of(y, -1) < end_of(x, 1)
 
 
 cdef struct Stack:
