@@ -7,6 +7,7 @@ line of the result would be read before it is overwritten.
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport parallel_for
 from fastmath_ml._kernels.simd cimport vlanes
 
@@ -96,9 +97,7 @@ def activation_plain(int which, x, out):
             return None
         if not (cnp.PyArray_IS_F_CONTIGUOUS(c) if is_fortran else cnp.PyArray_IS_C_CONTIGUOUS(c)):
             return None
-        if (cnp.PyArray_DATA(a) != cnp.PyArray_DATA(c)
-                and <char*>cnp.PyArray_DATA(a) < <char*>cnp.PyArray_DATA(c) + n_bytes
-                and <char*>cnp.PyArray_DATA(c) < <char*>cnp.PyArray_DATA(a) + n_bytes):
+        if cnp.PyArray_DATA(a) != cnp.PyArray_DATA(c) and overlaps(a, c):
             return None
     job.x = cnp.PyArray_DATA(a)
     job.out = cnp.PyArray_DATA(c)

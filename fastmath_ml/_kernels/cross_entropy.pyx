@@ -30,6 +30,7 @@ from fastmath_ml._kernels.cross_entropy_across cimport (
 from fastmath_ml._kernels.lines cimport (
     exp_and_sum, line_max, load_columns, scale_line, store_columns,
 )
+from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 from fastmath_ml._kernels.simd cimport (
     mtail, vec, vexp, vlanes, vmul_add, vselect, vset, vsum,
@@ -611,10 +612,3 @@ cdef double checked_sum(Loss* loss, Check* check, Checked* checked, bint is_mean
         loss.scale = 1 / checked.weight if checked.weight != 0 else 0
     sum_losses(loss, &total)
     return total / checked.weight if is_mean else total
-
-
-cdef bint overlaps(cnp.ndarray x, cnp.ndarray y) noexcept:
-    """Whether two contiguous arrays share a byte."""
-    cdef const char* a = <const char*>cnp.PyArray_DATA(x)
-    cdef const char* b = <const char*>cnp.PyArray_DATA(y)
-    return a < b + cnp.PyArray_NBYTES(y) and b < a + cnp.PyArray_NBYTES(x)

@@ -20,6 +20,7 @@ from libc.string cimport memset
 from cython cimport floating as real
 cimport numpy as cnp
 
+from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 from fastmath_ml._kernels.simd cimport vlanes
 
@@ -373,7 +374,7 @@ def map_plain(int which, x, y, out):
     cdef cnp.ndarray a, b, c, whole
     cdef Map m
     cdef int dtype, i, skipped
-    cdef Py_ssize_t n, n_bytes
+    cdef Py_ssize_t n
     if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_CheckExact(y):
         return None
     a = x
@@ -405,8 +406,7 @@ def map_plain(int which, x, y, out):
         if not (cnp.PyArray_TYPE(c) == dtype and cnp.PyArray_ISCARRAY(c)
                 and cnp.PyArray_SAMESHAPE(c, whole)):
             return None
-        n_bytes = cnp.PyArray_NBYTES(c)
-        if overlaps(a, c, n_bytes) or overlaps(b, c, n_bytes):
+        if shares_part(a, c) or shares_part(b, c):
             return None
     m.x = cnp.PyArray_DATA(a)
     m.y = cnp.PyArray_DATA(b)
@@ -423,13 +423,12 @@ def map_plain(int which, x, y, out):
     return c
 
 
-cdef bint overlaps(cnp.ndarray a, cnp.ndarray c, Py_ssize_t n_bytes) noexcept:
+cdef bint shares_part(cnp.ndarray a, cnp.ndarray c) noexcept:
     """Whether a shares memory with c, which may only be a itself."""
-    cdef char* start = <char*>cnp.PyArray_DATA(a)
-    cdef char* out = <char*>cnp.PyArray_DATA(c)
-    if start == out and cnp.PyArray_NBYTES(a) == n_bytes:
+    if (cnp.PyArray_DATA(a) == cnp.PyArray_DATA(c)
+            and cnp.PyArray_NBYTES(a) == cnp.PyArray_NBYTES(c)):
         return False
-    return start < out + n_bytes and out < start + cnp.PyArray_NBYTES(a)
+    return overlaps(a, c)
 
 
 # ---- counting ----

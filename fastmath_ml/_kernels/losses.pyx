@@ -14,6 +14,7 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 
 cnp.import_array()
@@ -194,13 +195,6 @@ def elementwise_plain(int kind, x, target, double option, reduction, bint with_g
     else:
         value = cnp.PyArray_ToScalar(&total, a)
     return (value, c) if with_grad else value
-
-
-cdef bint overlaps(cnp.ndarray x, cnp.ndarray y) noexcept:
-    """Whether two contiguous arrays share a byte."""
-    cdef const char* a = <const char*>cnp.PyArray_DATA(x)
-    cdef const char* b = <const char*>cnp.PyArray_DATA(y)
-    return a < b + cnp.PyArray_NBYTES(y) and b < a + cnp.PyArray_NBYTES(x)
 
 
 def are_signs(cnp.ndarray target):

@@ -18,6 +18,7 @@ from fastmath_ml._kernels.convert cimport (
 from fastmath_ml._kernels.gemm cimport (
     OUT_OF_MEMORY, Product, multiply, multiply_or_raise,
 )
+from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport parallel_for
 
 cnp.import_array()
@@ -188,23 +189,6 @@ cdef bint has_whole_rows(cnp.ndarray out) noexcept:
     row *= cnp.PyArray_DIM(out, 1)
     return (cnp.PyArray_STRIDE(out, 1) == cnp.PyArray_ITEMSIZE(out)
             and cnp.PyArray_STRIDE(out, 0) >= row)
-
-
-cdef const char* end_of(cnp.ndarray x, int direction) noexcept:
-    """The lowest byte of an array (direction -1), or the first behind it (1)."""
-    cdef const char* end = <const char*>cnp.PyArray_DATA(x)
-    cdef int i
-    if direction > 0:
-        end += cnp.PyArray_ITEMSIZE(x)
-    for i in range(cnp.PyArray_NDIM(x)):
-        if direction * cnp.PyArray_STRIDE(x, i) > 0:
-            end += (cnp.PyArray_DIM(x, i) - 1) * cnp.PyArray_STRIDE(x, i)
-    return end
-
-
-cdef bint overlaps(cnp.ndarray x, cnp.ndarray y) noexcept:
-    """Whether the memory that two arrays span overlaps."""
-    return end_of(x, -1) < end_of(y, 1) and end_of(y, -1) < end_of(x, 1)
 
 
 cdef struct Stack:

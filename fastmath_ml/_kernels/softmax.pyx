@@ -29,6 +29,7 @@ from libc.math cimport INFINITY, NAN, exp, isfinite, isnan, log
 cimport numpy as cnp
 
 from fastmath_ml._kernels.lines cimport exp_and_sum, line_max, scale_line
+from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 from fastmath_ml._kernels.simd cimport (
     mtail, vec, vexp, vlanes, vload, vload_partial, vmax, vreduce_max, vselect, vset, vstore,
@@ -274,10 +275,7 @@ def softmax_plain(x, axis, out, bint logarithm=False):
         if not (cnp.PyArray_TYPE(c) == kind and cnp.PyArray_ISCARRAY(c)
                 and cnp.PyArray_SAMESHAPE(a, c)):
             return None
-        if (cnp.PyArray_DATA(a) != cnp.PyArray_DATA(c)
-                and <char*>cnp.PyArray_DATA(a) < <char*>cnp.PyArray_DATA(c) + cnp.PyArray_NBYTES(c)
-                and <char*>cnp.PyArray_DATA(c)
-                < <char*>cnp.PyArray_DATA(a) + cnp.PyArray_NBYTES(a)):
+        if cnp.PyArray_DATA(a) != cnp.PyArray_DATA(c) and overlaps(a, c):
             return None
     lines.x = cnp.PyArray_DATA(a)
     lines.out = cnp.PyArray_DATA(c)

@@ -16,6 +16,7 @@ from cython cimport floating as real
 cimport numpy as cnp
 
 from fastmath_ml._kernels.lines cimport load_columns, store_columns
+from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport (
     vec, veq, vexp, vlanes, vload, vload_partial, vmul_add, vselect, vset, vstore, vstore_partial,
@@ -256,7 +257,8 @@ def softmax_grad_plain(y, grad_y, axis, out, bint logarithm):
             return None
         c = out
         if not (is_plain(c, kind) and cnp.PyArray_ISWRITEABLE(c) and cnp.PyArray_SAMESHAPE(a, c)
-                and not overlap(a, c) and not overlap(b, c)):
+                and (cnp.PyArray_DATA(c) == cnp.PyArray_DATA(a) or not overlaps(c, a))
+                and (cnp.PyArray_DATA(c) == cnp.PyArray_DATA(b) or not overlaps(c, b))):
             return None
     job.y = cnp.PyArray_DATA(a)
     job.grad_y = cnp.PyArray_DATA(b)
@@ -273,11 +275,3 @@ def softmax_grad_plain(y, grad_y, axis, out, bint logarithm):
         with nogil:
             gradient_lines(&job)
     return c
-
-
-cdef inline bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
-    """Whether two arrays of one size share memory without being the same."""
-    cdef const char* first = <const char*>cnp.PyArray_DATA(a)
-    cdef const char* second = <const char*>cnp.PyArray_DATA(b)
-    cdef Py_ssize_t n_bytes = cnp.PyArray_NBYTES(a)
-    return first != second and first < second + n_bytes and second < first + n_bytes
