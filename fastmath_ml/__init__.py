@@ -9,7 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import _kernels  # noqa: F401  chooses the CPU level, or says why it cannot
+from . import (
+    _kernels,  # noqa: F401  chooses the CPU level, or says why it cannot
+    _threads,  # noqa: F401  tells the pool what the environment and the quota allow
+)
 from ._version import __version__
 
 if TYPE_CHECKING:

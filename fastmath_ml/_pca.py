@@ -311,10 +311,10 @@ def _as_exact_as(
     if n_steps is not None:
         n_krylov = min(n_steps + 1, (n_steps + 5) // 2)
         return best_triplets(operator, start, k, 1.0, "krylov", n_krylov, rng, residuals=False)
-    n_krylov = (default_steps(k, operator.shape) + 4) // 2
+    n_krylov = (default_steps(k, operator.shape) + 5) // 2
     # m n^2 operations against 4 m n width for each step.
     if isinstance(operator, Dense) and n_columns <= 4 * width * (n_krylov + 1):
-        found = gram_triplets(operator, k, width, 1e-4, rng)
+        found = gram_triplets(operator, k, width, 3e-5, rng)
         if found.residuals.max() <= 1e-3 * found.s[0]:
             return found
         start = found.basis

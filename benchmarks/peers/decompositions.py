@@ -1,7 +1,7 @@
 """Eigenpairs, singular triplets, principal components, norms; and the residuals they are judged by.
 
-Peers that count steps take the fewest with which the result meets the limit of the case; those
-that do not meet it with any of them are run with the most.
+Whoever counts steps takes the fewest with which the result meets the limit of the case; those that
+do not meet it with any of them are run with the most.
 """
 
 from functools import partial
@@ -57,15 +57,19 @@ def pca_residual(x, result):
 # ---- singular values ----
 
 
-def sklearn_svd(inputs, k, limit):
-    from sklearn.utils.extmath import randomized_svd
-
-    (a,) = inputs.args
+def fewest_steps(randomized_svd, a, k, limit):
+    """randomized_svd, scikit-learn's or one with its signature, with the first n_iter that will do."""
 
     def call_of(n_iter):
         return partial(randomized_svd, a, k, n_iter=n_iter, random_state=0)
 
     return fewest(call_of, STEPS, lambda result: svd_residual(a, result) <= limit)
+
+
+def sklearn_svd(inputs, k, limit):
+    from sklearn.utils.extmath import randomized_svd
+
+    return fewest_steps(randomized_svd, inputs.args[0], k, limit)
 
 
 def torch_svd(inputs, k, limit):
