@@ -10,6 +10,7 @@ from ._arrays import FloatArray
 from ._kernels.moments import scatter_matrix
 from ._kernels.products import gram_plain
 from ._krylov import Small, extremal_pairs, random_block
+from ._lapack import eigh
 from ._operators import Dense, check_finite, product
 
 
@@ -58,5 +59,5 @@ def gram_vectors(
             rng=rng,
         )
         return pairs.vectors.astype(dtype, copy=False)
-    _, vectors = np.linalg.eigh(gram.astype(np.float64, copy=False))
+    _, vectors = eigh(gram.astype(np.float64, copy=False))
     return np.ascontiguousarray(vectors[:, : -width - 1 : -1], dtype=dtype)

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from ._arrays import FloatArray
 from ._kernels.power import rotate_block
 from ._kernels.products import gram_plain
+from ._lapack import eigh, svd
 from ._operators import product
 
 Small = npt.NDArray[np.float64]
@@ -173,7 +174,7 @@ class _Basis:
         _, again = self._project(v, self.next)
         self.next, turn = orthonormalise(again)
         self.coupling = turn @ self.coupling
-        left, lengths, _ = np.linalg.svd(self.coupling)
+        left, lengths, _ = svd(self.coupling)
         if room == width and lengths[-1] > floor:
             return
         n_kept = min(int((lengths > floor).sum()), room)
@@ -191,7 +192,7 @@ class _Basis:
 
     def ritz(self) -> tuple[Small, Small, Small]:
         """Ritz values ascending, their coordinates in V, their residuals."""
-        values, s = np.linalg.eigh(self.h[: self.filled, : self.filled])
+        values, s = eigh(self.h[: self.filled, : self.filled])
         width = self.coupling.shape[1]
         return values, s, np.linalg.norm(self.coupling @ s[-width:], axis=0)
 

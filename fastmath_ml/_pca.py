@@ -11,6 +11,7 @@ from ._eigen import fix_signs, positive_integer, tolerance
 from ._gram import gram_of, in_square_range
 from ._kernels.power import subtract_mean
 from ._krylov import Small, make_rng, random_block
+from ._lapack import eigh
 from ._moments import moments_of
 from ._operators import Dense, as_matrix, as_operator, check_finite, largest_entry
 from ._svd import (
@@ -177,7 +178,7 @@ def _components(rows: FloatArray, mean: Small, total: float, k: int, rng: Any) -
 
 def _from_gram(operator: Dense, gram: FloatArray, k: int, width: int) -> Triplets | None:
     """One product with the rows, where the Gram matrix is exact enough for it."""
-    values, vectors = np.linalg.eigh(gram.astype(np.float64, copy=False))
+    values, vectors = eigh(gram.astype(np.float64, copy=False))
     values, vectors = values[: -width - 1 : -1], vectors[:, : -width - 1 : -1]
     exact = 1e-3 if operator.dtype == np.float32 else 1e-8
     if not values[k - 1] > exact * values[0]:

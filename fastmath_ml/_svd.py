@@ -26,6 +26,7 @@ from ._eigen import fix_signs, positive_integer, tolerance
 from ._gram import gram_of, gram_vectors, in_square_range
 from ._kernels.power import rotate_block
 from ._krylov import Pairs, Small, extremal_pairs, make_rng, orthonormalise, random_block
+from ._lapack import eigh, svd
 from ._operators import Dense, OutOfRange, as_operator, check_range, product
 
 METHODS = ("auto", "randomized", "power", "krylov")
@@ -308,7 +309,7 @@ def project_right(operator: Any, v: FloatArray, y: FloatArray, z: FloatArray, k:
         for block in (y, z):
             rotate_block(block, inverse, None)
     q, r = orthonormalise(y)
-    left, s, right = np.linalg.svd(r)
+    left, s, right = svd(r)
     left, s, right = left[:, :k], s[:k], right[:k].T
     u = product(q, left.astype(dtype))
     v = product(basis, right.astype(dtype))
@@ -360,7 +361,7 @@ def project_left(operator: Any, y: FloatArray, z: FloatArray, k: int) -> Triplet
     else:
         z = operator.adjoint(q)
     p, r = orthonormalise(z)
-    right, s, left = np.linalg.svd(r)
+    right, s, left = svd(r)
     u = product(q, left[:k].T.astype(y.dtype))
     v = product(p, right[:, :k].astype(y.dtype))
     return Triplets(u, s[:k], v, np.zeros(k), 1, p)
@@ -374,7 +375,7 @@ def subspace_until(operator: Any, x: FloatArray, k: int, wanted: float) -> Tripl
         v = orthonormalise(x)[0]
         x, y = operator.normal(v, want_y=True)
         projected = y.T.astype(np.float64) @ y
-        values, s = np.linalg.eigh(projected)
+        values, s = eigh(projected)
         top = s[:, ::-1][:, :k]
         rest = product(x, top.astype(x.dtype)) - product(v, top.astype(x.dtype)) * values[::-1][
             :k

@@ -60,7 +60,8 @@ def test_every_small_size(dtype, rng):
 def test_sizes_around_the_tiles(depth, dtype, rng):
     """The largest product within the bound; every smaller one is a part of it, to the bit.
 
-    Not so those with one row or one column, which are summed in another order.
+    Not so those with one row or one column, or with a few from some depth on: they are summed in
+    another order.
     """
     n = max(SIZES)
     a, b = normal(rng, (n, depth), dtype), normal(rng, (depth, n), dtype)
@@ -70,10 +71,29 @@ def test_sizes_around_the_tiles(depth, dtype, rng):
     for n_rows, n_columns in rng.permutation(sizes)[:120]:
         rows, columns = a[:n_rows], np.ascontiguousarray(b[:, :n_columns])
         result = fm.matmul(rows, columns)
-        if 1 in (n_rows, n_columns):
+        if 1 in (n_rows, n_columns) or (min(n_rows, n_columns) <= 8 and depth >= 16):
             check(rows, columns, result)
         else:
             assert_same_bits(result, full[:n_rows, :n_columns])
+
+
+@pytest.mark.parametrize("n_vectors", [2, 3, 5, 8, 9])
+@pytest.mark.parametrize("depth", [15, 16, 17, 127, 128, 131, 515, 2050, 70_000])
+def test_a_few_rows_or_columns(depth, n_vectors, dtype, rng):
+    n_out = 67 if depth < 3000 else 5
+    a, x = normal(rng, (n_out, depth), dtype), normal(rng, (depth, n_vectors), dtype)
+    for matrix in (a, np.asfortranarray(a)):
+        for vectors in (x, np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2]):
+            expected = fm.matmul(matrix, vectors)
+            check(matrix, vectors, expected)
+            check(vectors.T, matrix.T, fm.matmul(vectors.T, matrix.T))
+            with fm.num_threads(3):
+                assert_same_bits(fm.matmul(matrix, vectors), expected)
+            wide = np.zeros((n_out, n_vectors + 3), dtype)
+            fm.matmul(matrix, vectors, out=wide[:, 2:-1])
+            assert_same_bits(wide[:, 2:-1], expected)
+            assert not wide[:, :2].any()
+            assert not wide[:, -1].any()
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -180,14 +200,15 @@ def test_threads_change_no_bit(shape, orders, dtype, rng):
             assert_same_bits(fm.matmul(a, b), expected)
 
 
-@pytest.mark.parametrize("shape", [(700, 500, 300), (50, 3100, 45), (8, 6000, 8)])
+@pytest.mark.parametrize("shape", [(700, 500, 300), (50, 3100, 45), (24, 6000, 26)])
 def test_other_rows_and_columns_change_no_bit(shape, dtype, rng):
+    """As long as there are more than eight, which are summed in another order."""
     n_rows, depth, n_columns = shape
     a, b = normal(rng, (n_rows, depth), dtype), normal(rng, (depth, n_columns), dtype)
     expected = fm.matmul(a, b)
-    for rows in (slice(0, 2), slice(-3, None), slice(1, n_rows, 3), slice(n_rows // 2, None)):
+    for rows in (slice(0, 9), slice(-11, None), slice(1, n_rows, 2), slice(n_rows // 2, None)):
         assert_same_bits(fm.matmul(a[rows], b), expected[rows])
-    for columns in (slice(0, 2), slice(-3, None), slice(None, None, -3)):
+    for columns in (slice(0, 9), slice(-11, None), slice(None, None, -2)):
         assert_same_bits(fm.matmul(a, b[:, columns]), expected[:, columns])
     assert_same_bits(fm.matmul(np.stack([a, -a]), b), np.stack([expected, -expected]))
     spoiled = np.full_like(a, np.nan)

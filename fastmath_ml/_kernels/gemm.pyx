@@ -1,7 +1,7 @@
 """The matrix product: which of the kernels does it.
 
     small                       the register tile on the operands where they lie (blocks.pyx)
-    one vector                  the matrix is read once (matvec.pyx)
+    one vector, or a few        the matrix is read once (matvec.pyx)
     few results, long depth     the threads share the depth, in segments fixed by the shape
     a result of another type    blocks of C are computed in a buffer and converted row by row
     all others                  blocks over the register tile (blocks.pyx)
@@ -17,7 +17,7 @@ from fastmath_ml._kernels.blocks cimport FLOATING, is_small, multiply_blocks, mu
 from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, convert_result, element_bytes,
 )
-from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_vector
+from fastmath_ml._kernels.matvec cimport MAX_VECTORS, VectorProduct, multiply_vector
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
 
@@ -29,6 +29,7 @@ cdef enum:
     RESULT_BYTES = 12 << 20
     RESULT_ROWS = 4096
     FAR_BYTES = 8 << 20         # a matrix of so many bytes times a vector is prefetched
+    FEW_DEPTH = 128             # from which on dots of a few vectors are worth their last step
     SCRATCH_RESULT = 2
 
 
@@ -159,17 +160,22 @@ cdef int multiply_converted(const Product* p) except -1 nogil:
 
 cdef int multiply(const Product* product) except -1 nogil:
     cdef VectorProduct v
+    cdef bint small
     if product.n_rows == 0 or product.n_cols == 0:
         return 0
     if product.c_type != AS_COMPUTED:
         return multiply_converted(product)
-    if is_small(product):
+    small = is_small(product)
+    if small and product.depth < FEW_DEPTH:
         multiply_small(product)
         return 0
     if (product.computed == FLOATING and product.a_type == AS_COMPUTED
             and product.b_type == AS_COMPUTED):
-        if as_vector_product(product, &v):
+        if as_vector_product(product, &v) and (v.n_vectors > 1 or not small):
             return multiply_vector(&v)
+        if small:
+            multiply_small(product)
+            return 0
         if (product.depth >= 2 * SEGMENT and product.finish == NULL and not product.accumulate
                 and product.n_rows * product.n_cols <= LONG_RESULTS):
             return multiply_long(product)
@@ -177,27 +183,37 @@ cdef int multiply(const Product* product) except -1 nogil:
 
 
 cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
-    """Whether one operand is a vector and the other has a unit stride; the product put so."""
+    """Whether one operand is a vector or a few and the other has a unit stride; the product put so.
+    """
+    cdef Py_ssize_t half_lanes = vlanes(<float>0) * 2 // p.itemsize
     if p.depth == 0 or p.row_scale != NULL or p.col_scale != NULL or p.finish != NULL or (
             p.accumulate):
         return False
     v.itemsize = p.itemsize
     v.depth = p.depth
     v.y = p.c
-    if p.n_cols == 1:
-        v.n_out, v.y_stride = p.n_rows, p.c_row
+    if p.n_cols == 1 or (p.n_cols <= MAX_VECTORS and p.n_rows > p.n_cols):
+        v.n_out, v.n_vectors = p.n_rows, p.n_cols
         v.matrix, v.out_stride, v.depth_stride = p.a, p.a_row, p.a_depth
-        v.x, v.x_stride = p.b, p.b_depth
-    elif p.n_rows == 1:
-        v.n_out, v.y_stride = p.n_cols, 1
+        v.x, v.x_stride, v.x_vector = p.b, p.b_depth, p.b_col
+        v.y_stride, v.y_vector = p.c_row, 1
+    elif p.n_rows <= MAX_VECTORS:
+        v.n_out, v.n_vectors = p.n_cols, p.n_rows
         v.matrix, v.out_stride, v.depth_stride = p.b, p.b_col, p.b_depth
-        v.x, v.x_stride = p.a, p.a_depth
+        v.x, v.x_stride, v.x_vector = p.a, p.a_depth, p.a_row
+        v.y_stride, v.y_vector = 1, p.c_row
     else:
         return False
     # A matrix that comes from memory: the rows behind those that are read together.
     v.ahead = 0
     if v.n_out * v.depth * v.itemsize > FAR_BYTES:
         v.ahead = 8 * max(v.out_stride, v.depth_stride)
+    if v.n_vectors > 1:
+        # The tile does as many vectors as a register has lanes in the time of one, but it does not
+        # bring the matrix from memory before it is needed.
+        if v.depth_stride == 1:
+            return v.depth >= FEW_DEPTH and (v.n_vectors <= half_lanes or v.ahead != 0)
+        return v.out_stride == 1 and v.depth >= 16
     return v.depth_stride == 1 or v.out_stride == 1
 
 

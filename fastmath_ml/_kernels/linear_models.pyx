@@ -266,10 +266,11 @@ cdef void one_model_block(const Sweep* s, const real* x, Py_ssize_t x_row, Py_ss
     """Scores, residuals and grad += r^T X_block of a single output."""
     cdef Py_ssize_t lanes = vlanes(<real>0), i
     cdef VectorProduct p
-    p.itemsize = sizeof(real)
+    p.itemsize, p.n_vectors = sizeof(real), 1
     p.n_out, p.depth = n, s.n_features
     p.matrix, p.out_stride, p.depth_stride = x, x_row, 1
-    p.x, p.x_stride, p.y, p.y_stride = s.weights, 1, z, 1
+    p.x, p.x_stride, p.x_vector = s.weights, 1, 0
+    p.y, p.y_stride, p.y_vector = z, 1, 0
     p.ahead = n * x_row if next_block else 0
     multiply_vector(&p)
     residual_rows(s, z, n, first, n, loss, bias_grad)

@@ -1,4 +1,4 @@
-"""Matrix times vector: the matrix is read once, in the direction in which it lies in memory.
+"""Matrix times one vector or a few: the matrix is read once, in the direction in which it lies.
 
     unit stride along the depth     dots: four outputs at a time, lanes along the depth; blocks of
                                     DOT_BLOCK products are summed in the dtype, blocks in float64
@@ -8,6 +8,9 @@
                                     eight are prefetched (1.1 to 2 times the speed on Zen 4,
                                     more than the nearer part of the same rows, into L2 or L1)
 
+Several vectors share what is loaded of the matrix. The register tile of a product would hold them
+in the lanes of one vector, most of which would be idle.
+
 Threads share the outputs. Where these are few and the depth is long they share the depth instead,
 in segments fixed by the shape that are added up in order.
 """
@@ -15,11 +18,17 @@ in segments fixed by the shape that are added up in order.
 from cython cimport floating as real
 from libc.string cimport memset
 
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
+from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial, vsum,
 )
+
+cdef extern from "dots.h" namespace "fm" nogil:
+    void add_dots[T](Py_ssize_t rows, Py_ssize_t vectors, const T* a, Py_ssize_t a_row, const T* x,
+                     Py_ssize_t x_vector, Py_ssize_t n, Py_ssize_t ahead, double* total,
+                     Py_ssize_t total_vector) noexcept
 
 cdef enum:
     DOT_BLOCK = 2048            # products of a dot summed in the dtype before float64 takes over
@@ -28,6 +37,7 @@ cdef enum:
     SEGMENT = 1 << 15           # depth of a segment of a long product with few outputs
     FEW_OUTPUTS = 64
     STRIP_GRAIN = 256           # outputs that one thread takes at least: 1 KiB of each row
+    SCRATCH_X = 0
 
 
 # ---- unit stride along the depth ----
@@ -78,13 +88,42 @@ cdef inline void dot_rows(const real* row, Py_ssize_t stride, int n_rows, const 
         total[r] += vsum(even[r] + odd[r])
 
 
+cdef void dots_several(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth,
+                       Py_ssize_t end_depth, const VectorProduct* p, double* totals,
+                       real zero) noexcept nogil:
+    """As dots_over, for several vectors, four or two at a time: they have unit strides, and behind
+    an odd number of them there is one of zeros.
+    """
+    cdef Py_ssize_t at = first_depth, n, i, v, several, n_vectors = even(p.n_vectors)
+    memset(totals, 0, n_vectors * FEW_OUTPUTS * sizeof(double))
+    while at < end_depth:
+        n = min(<Py_ssize_t>DOT_BLOCK // 4, end_depth - at)
+        v = 0
+        while v < n_vectors:
+            several = 4 if n_vectors - v >= 4 else 2
+            i = begin
+            while i < end:
+                add_dots(min(<Py_ssize_t>4, end - i), several,
+                         <const real*>p.matrix + i * p.out_stride + at, p.out_stride,
+                         <const real*>p.x + v * p.x_vector + at, p.x_vector, n,
+                         0 if v else p.ahead, totals + v * FEW_OUTPUTS + i - begin, FEW_OUTPUTS)
+                i += 4
+            v += several
+        at += n
+
+
 cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py_ssize_t end_depth,
                     const VectorProduct* p, double* totals, real zero) noexcept nogil:
-    """totals[i - begin] = sum over a range of the depth; four rows share each load of x."""
+    """totals[FEW_OUTPUTS * v + i - begin] = sum over a range of the depth; four rows share each
+    load of x.
+    """
     cdef real gathered[DOT_BLOCK]
     cdef Py_ssize_t i, n, at = first_depth
     cdef const real* x
     cdef const real* row
+    if p.n_vectors > 1:
+        dots_several(begin, end, first_depth, end_depth, p, totals, zero)
+        return
     memset(totals, 0, (end - begin) * sizeof(double))
     while at < end_depth:
         n = min(<Py_ssize_t>DOT_BLOCK, end_depth - at)
@@ -102,16 +141,17 @@ cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
 
 
 cdef void dots(Py_ssize_t begin, Py_ssize_t end, const VectorProduct* p, real zero) noexcept nogil:
-    cdef double totals[64]
+    cdef double totals[MAX_VECTORS * FEW_OUTPUTS]
     cdef real* y = <real*>p.y
-    cdef Py_ssize_t i, n
+    cdef Py_ssize_t i, n, v
     while begin < end:
         # So few rows at a time that they read x while it is in the L1 cache, and that a short
         # matrix is still swept along its rows.
-        n = min(4 if p.depth > DOT_BLOCK else 64, end - begin)
+        n = min(4 if p.depth > DOT_BLOCK else <Py_ssize_t>FEW_OUTPUTS, end - begin)
         dots_over(begin, begin + n, 0, p.depth, p, totals, zero)
-        for i in range(n):
-            y[(begin + i) * p.y_stride] = <real>totals[i]
+        for v in range(p.n_vectors):
+            for i in range(n):
+                y[(begin + i) * p.y_stride + v * p.y_vector] = <real>totals[FEW_OUTPUTS * v + i]
         begin += n
 
 
@@ -135,55 +175,55 @@ cdef void dots_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
 
 cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py_ssize_t end_depth,
                     const VectorProduct* p, real* y) noexcept nogil:
-    """y[i - begin] = sum over a range of the depth, for at most SUM_STRIP outputs."""
-    cdef Py_ssize_t lanes = vlanes(<real>0), n = end - begin, i, k, at, block_end, steps
+    """y[v * n + i - begin] = sum over a range of the depth, for n = end - begin outputs of each
+    vector, SUM_STRIP of all at most.
+    """
+    cdef Py_ssize_t lanes = vlanes(<real>0), n = end - begin, i, k, v, at, block_end, steps, size
     cdef Py_ssize_t stride = p.depth_stride
     cdef real strip[SUM_STRIP]
     cdef real* part = strip
-    cdef vec[real] factor[8]
+    cdef vec[real] element[8]
     cdef vec[real] total
     cdef const real* row
     cdef const real* x
-    memset(y, 0, n * sizeof(real))
+    cdef const real* factor
+    memset(y, 0, p.n_vectors * n * sizeof(real))
     at = first_depth
     while at < end_depth:
         block_end = min(at + SUM_STEPS, end_depth)
-        memset(part, 0, n * sizeof(real))
+        memset(part, 0, p.n_vectors * n * sizeof(real))
         while at < block_end:
             steps = min(<Py_ssize_t>8, block_end - at)
             row = <const real*>p.matrix + begin + at * stride
             x = <const real*>p.x + at * p.x_stride
-            for k in range(steps):
-                factor[k] = vset(x[k * p.x_stride])
             i = 0
             if steps == 8:
                 while i + lanes <= n:
-                    total = vload(part + i)
                     for k in range(8):
                         if p.ahead:
                             prefetch_l2(row + k * stride + i + p.ahead)
-                        total = vmul_add(factor[k], vload(row + k * stride + i), total)
-                    vstore(part + i, total)
+                        element[k] = vload(row + k * stride + i)
+                    for v in range(p.n_vectors):
+                        factor = x + v * p.x_vector
+                        total = vload(part + v * n + i)
+                        for k in range(8):
+                            total = vmul_add(vset(factor[k * p.x_stride]), element[k], total)
+                        vstore(part + v * n + i, total)
                     i += lanes
-                if i < n:
-                    total = vload_partial(part + i, n - i)
-                    for k in range(8):
-                        total = vmul_add(factor[k], vload_partial(row + k * stride + i, n - i),
-                                         total)
-                    vstore_partial(part + i, total, n - i)
-            else:
-                while i < n:
-                    total = vload_partial(part + i, min(lanes, n - i))
+            while i < n:
+                size = min(lanes, n - i)
+                for v in range(p.n_vectors):
+                    factor = x + v * p.x_vector
+                    total = vload_partial(part + v * n + i, size)
                     for k in range(steps):
-                        total = vmul_add(
-                            factor[k], vload_partial(row + k * stride + i, min(lanes, n - i)),
-                            total)
-                    vstore_partial(part + i, total, min(lanes, n - i))
-                    i += lanes
+                        total = vmul_add(vset(factor[k * p.x_stride]),
+                                         vload_partial(row + k * stride + i, size), total)
+                    vstore_partial(part + v * n + i, total, size)
+                i += lanes
             at += steps
         i = 0
-        while i < n:
-            steps = min(lanes, n - i)
+        while i < p.n_vectors * n:
+            steps = min(lanes, p.n_vectors * n - i)
             vstore_partial(y + i, vload_partial(y + i, steps) + vload_partial(part + i, steps),
                            steps)
             i += lanes
@@ -193,14 +233,15 @@ cdef void sums(Py_ssize_t begin, Py_ssize_t end, const VectorProduct* p, real ze
     """The groups of STRIP_GRAIN outputs [begin, end)."""
     cdef real strip[SUM_STRIP]
     cdef real* y = <real*>p.y
-    cdef Py_ssize_t grain = STRIP_GRAIN, i, n
+    cdef Py_ssize_t grain = STRIP_GRAIN, i, n, v
     begin *= grain
     end = min(end * grain, p.n_out)
     while begin < end:
-        n = min(<Py_ssize_t>SUM_STRIP, end - begin)
+        n = min(SUM_STRIP // p.n_vectors, end - begin)
         sums_over(begin, begin + n, 0, p.depth, p, strip)
-        for i in range(n):
-            y[(begin + i) * p.y_stride] = strip[i]
+        for v in range(p.n_vectors):
+            for i in range(n):
+                y[(begin + i) * p.y_stride + v * p.y_vector] = strip[v * n + i]
         begin += n
 
 
@@ -213,11 +254,12 @@ cdef void sums_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept no
 
 cdef void sums_segment_as(Py_ssize_t begin, Py_ssize_t end, double* partial,
                           const VectorProduct* p, real zero) noexcept nogil:
-    cdef real strip[FEW_OUTPUTS]
-    cdef Py_ssize_t i
+    cdef real strip[MAX_VECTORS * FEW_OUTPUTS]
+    cdef Py_ssize_t i, v
     sums_over(0, p.n_out, begin, end, p, strip)
-    for i in range(p.n_out):
-        partial[i] = strip[i]
+    for v in range(p.n_vectors):
+        for i in range(p.n_out):
+            partial[FEW_OUTPUTS * v + i] = strip[v * p.n_out + i]
 
 
 cdef void sums_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
@@ -230,30 +272,67 @@ cdef void sums_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
 
 # ---- dispatch ----
 
+cdef inline Py_ssize_t even(Py_ssize_t n) noexcept nogil:
+    return n + n % 2
+
+
 cdef void add_partial(void* total, const void* partial, void* context) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range((<const VectorProduct*>context).n_out):
-        (<double*>total)[i] += (<const double*>partial)[i]
+    cdef const VectorProduct* p = <const VectorProduct*>context
+    cdef Py_ssize_t i, v
+    for v in range(p.n_vectors):
+        for i in range(FEW_OUTPUTS * v, FEW_OUTPUTS * v + p.n_out):
+            (<double*>total)[i] += (<const double*>partial)[i]
 
 
-cdef int multiply_vector(const VectorProduct* p) except -1 nogil:
-    cdef double totals[FEW_OUTPUTS]
-    cdef Py_ssize_t i
-    # About 16 GB/s from memory on one core.
-    cdef double work_ns = <double>p.n_out * p.depth * p.itemsize / 16.0
+cdef void store_totals(const VectorProduct* p, const double* totals, real zero) noexcept nogil:
+    cdef Py_ssize_t i, v
+    for v in range(p.n_vectors):
+        for i in range(p.n_out):
+            (<real*>p.y)[i * p.y_stride + v * p.y_vector] = <real>totals[FEW_OUTPUTS * v + i]
+
+
+cdef void gather_vectors(VectorProduct* p, real* to) noexcept nogil:
+    """Copies of the vectors with unit strides; behind an odd number of them there is a zero."""
+    cdef Py_ssize_t v, i
+    cdef const real* x
+    for v in range(even(p.n_vectors)):
+        if v == p.n_vectors:
+            memset(to + v * p.depth, 0, p.depth * sizeof(real))
+            break
+        x = <const real*>p.x + v * p.x_vector
+        for i in range(p.depth):
+            to[v * p.depth + i] = x[i * p.x_stride]
+    p.x = to
+    p.x_stride, p.x_vector = 1, p.depth
+
+
+cdef int multiply_vector(const VectorProduct* product) except -1 nogil:
+    cdef double totals[MAX_VECTORS * FEW_OUTPUTS]
+    cdef VectorProduct copy = product[0]
+    cdef VectorProduct* p = &copy
+    # About 16 GB/s from memory on one core, and two multiply-adds of a vector in a nanosecond.
+    cdef double work_ns = <double>p.n_out * p.depth * p.itemsize * max(
+        1 / 16.0, p.n_vectors / 128.0)
     cdef bint along_depth = p.depth_stride == 1
+    cdef void* gathered
+    if along_depth and p.n_vectors > 1:
+        gathered = thread_scratch(SCRATCH_X, even(p.n_vectors) * p.depth * p.itemsize)
+        if gathered == NULL:
+            return OUT_OF_MEMORY
+        if p.itemsize == 4:
+            gather_vectors(p, <float*>gathered)
+        else:
+            gather_vectors(p, <double*>gathered)
     if p.n_out <= FEW_OUTPUTS and p.depth > 2 * SEGMENT:
         memset(totals, 0, sizeof(totals))
-        ordered_reduce(p.depth, SEGMENT, p.n_out * sizeof(double), work_ns,
-                       dots_segment if along_depth else sums_segment, add_partial, totals,
-                       <void*>p)
-        for i in range(p.n_out):
-            if p.itemsize == 4:
-                (<float*>p.y)[i * p.y_stride] = <float>totals[i]
-            else:
-                (<double*>p.y)[i * p.y_stride] = totals[i]
+        ordered_reduce(p.depth, SEGMENT, even(p.n_vectors) * FEW_OUTPUTS * sizeof(double), work_ns,
+                       dots_segment if along_depth else sums_segment, add_partial, totals, p)
+        if p.itemsize == 4:
+            store_totals(p, totals, <float>0)
+        else:
+            store_totals(p, totals, <double>0)
     elif along_depth:
-        parallel_for(p.n_out, 4, work_ns, dots_body, <void*>p)
+        parallel_for(p.n_out, 4, work_ns, dots_body, p)
     else:
-        parallel_for((p.n_out + STRIP_GRAIN - 1) // STRIP_GRAIN, 1, work_ns, sums_body, <void*>p)
+        parallel_for((p.n_out + STRIP_GRAIN - 1) // STRIP_GRAIN, 1, work_ns, sums_body, p)
     return 0

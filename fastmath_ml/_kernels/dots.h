@@ -1,0 +1,85 @@
+// Dots of several rows with several vectors: what is loaded of either is used for all of the other.
+//
+// The sums have constant indices everywhere and are no objects with constructors, so that they stay
+// in registers beside masked loads (see tile.h).
+#ifndef FASTMATH_ML_DOTS_H
+#define FASTMATH_ML_DOTS_H
+
+#include <utility>
+
+#include "simd.h"
+
+namespace fm {
+
+template <class T, int rows, int vectors> struct dot_tile {
+    typename vec<T>::native sum[rows][vectors] = {};
+
+    template <int i, int... j>
+    FM_ALWAYS_INLINE void add_row(vec<T> a, const vec<T> (&x)[vectors],
+                                  std::integer_sequence<int, j...>) {
+        ((sum[i][j] = vmul_add(a, x[j], vec<T>(sum[i][j])).v), ...);
+    }
+
+    // n elements of each, all lanes of a vector where n < 0.
+    template <bool tail, int... i>
+    FM_ALWAYS_INLINE void step(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector,
+                               ptrdiff_t n, std::integer_sequence<int, i...>) {
+        const std::make_integer_sequence<int, vectors> all{};
+        vec<T> factor[vectors];
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++)
+            factor[j] = tail ? vload_partial(x + j * x_vector, n) : vload(x + j * x_vector);
+        (add_row<i>(tail ? vload_partial(a + i * a_row, n) : vload(a + i * a_row), factor, all),
+         ...);
+    }
+
+    template <int i, int... j>
+    FM_ALWAYS_INLINE void total_row(double *total, ptrdiff_t total_vector,
+                                    std::integer_sequence<int, j...>) const {
+        ((total[j * total_vector + i] += vsum(vec<T>(sum[i][j]))), ...);
+    }
+    template <int... i>
+    FM_ALWAYS_INLINE void add_to(double *total, ptrdiff_t total_vector,
+                                 std::integer_sequence<int, i...>) const {
+        const std::make_integer_sequence<int, vectors> all{};
+        (total_row<i>(total, total_vector, all), ...);
+    }
+};
+
+// total[j * total_vector + i] += row i of A . vector j of X, n elements each. What lies `ahead` of
+// the elements of A is brought into L2, unless that is 0.
+template <class T, int rows, int vectors>
+void add_dots(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector, ptrdiff_t n,
+              ptrdiff_t ahead, double *total, ptrdiff_t total_vector) {
+    const std::make_integer_sequence<int, rows> all{};
+    const ptrdiff_t lanes = vlanes(T{});
+    dot_tile<T, rows, vectors> t;
+    ptrdiff_t p = 0;
+    for (; p + lanes <= n; p += lanes) {
+        if (ahead)
+#pragma GCC unroll 4
+            for (int i = 0; i < rows; i++) __builtin_prefetch(a + i * a_row + p + ahead, 0, 2);
+        t.template step<false>(a + p, a_row, x + p, x_vector, 0, all);
+    }
+    if (p < n) t.template step<true>(a + p, a_row, x + p, x_vector, n - p, all);
+    t.add_to(total, total_vector, all);
+}
+
+// The same for `rows` up to 4 and `vectors` 2 or 4.
+template <class T>
+FM_INLINE void add_dots(ptrdiff_t rows, ptrdiff_t vectors, const T *a, ptrdiff_t a_row, const T *x,
+                        ptrdiff_t x_vector, ptrdiff_t n, ptrdiff_t ahead, double *total,
+                        ptrdiff_t total_vector) {
+    if (rows >= 4) {
+        const auto four = vectors == 4 ? add_dots<T, 4, 4> : add_dots<T, 4, 2>;
+        four(a, a_row, x, x_vector, n, ahead, total, total_vector);
+        return;
+    }
+    const auto one = vectors == 4 ? add_dots<T, 1, 4> : add_dots<T, 1, 2>;
+    for (ptrdiff_t i = 0; i < rows; i++)
+        one(a + i * a_row, a_row, x, x_vector, n, ahead, total + i, total_vector);
+}
+
+}  // namespace fm
+
+#endif
