@@ -8,6 +8,7 @@ import numpy as np
 
 from ._arrays import FloatArray, as_array
 from ._krylov import Pairs, choose, extremal_pairs, make_rng, orthonormalise, random_block
+from ._lapack import QUIET_ORDER
 from ._operators import Dense, Function, check_finite, largest_entry, square_operator
 
 WHICH = ("LM", "LA", "SA", "BE")
@@ -256,9 +257,9 @@ def eigh_topk(
     -----
     Block Lanczos with full orthogonalisation and thick restarts [1]_ [2]_; LAPACK for small
     matrices and for a large share of the spectrum. Eigenvalues are found as often as they occur up
-    to the width of a block (k + 2 at least for arrays; 4 to 8 for sparse matrices and
-    operators). float32 stays float32. Beside A there are up to about max(4 k, 128) vectors of
-    length n in memory.
+    to the width of a block (k at least for arrays; 4 to 8 for sparse matrices and operators).
+    float32 stays float32. Beside A there are up to about max(5 k, 84) vectors of length n in
+    memory.
 
     References
     ----------
@@ -297,7 +298,7 @@ def eigh_topk(
             start,
             k,
             which,
-            size=basis_size(operator, k, width),
+            size=basis_size(k, width),
             max_products=max_iter,
             excess=lambda _, residuals, scale: _ratio(residuals.max(), 0.9 * wanted * scale),
             rng=source,
@@ -310,20 +311,20 @@ def _ratio(x: float, y: float) -> float:
 
 
 def block_width(operator: Any, k: int) -> int:
-    """Whole cache lines of vectors for an array, which waits for its own bytes; few for the others.
+    """At least k for an array, so that eigenvalues are found as often as they occur, in steps that
+    products with few vectors have; few for the others.
 
     With a width of 1 no repeated eigenvalue would be found but by rounding errors.
     """
     n = int(operator.shape[1])
     if isinstance(operator, Dense):
-        line = 64 // operator.dtype.itemsize
-        return min(n, -(-(k + 2) // line) * line)
+        return min(n, 2 if k <= 2 else -(-k // 4) * 4)
     return min(n, min(max(k, 4), 8))
 
 
-def basis_size(operator: Any, k: int, width: int) -> int:
-    steps = 10 if isinstance(operator, Dense) else 8
-    return max(k + steps * width, 2 * k + 4 * width, 48)
+def basis_size(k: int, width: int) -> int:
+    """Where the projected problem can be solved on one thread, no more than that."""
+    return max(min(k + 10 * width, QUIET_ORDER), k + 4 * width, 48)
 
 
 def solve_whole(operator: Any, k: int, which: str) -> Pairs:

@@ -10,7 +10,7 @@ from ._arrays import FloatArray
 from ._kernels.moments import scatter_matrix
 from ._kernels.products import gram_plain
 from ._krylov import Small, extremal_pairs, random_block
-from ._lapack import eigh
+from ._lapack import QUIET_ORDER, eigh
 from ._operators import Dense, check_finite, product
 
 
@@ -53,7 +53,7 @@ def gram_vectors(
             random_block(rng, n, width, gram.dtype),
             width,
             "LA",
-            size=9 * width,
+            size=max(min(9 * width, QUIET_ORDER), 5 * width),
             max_products=60,
             excess=excess,
             rng=rng,

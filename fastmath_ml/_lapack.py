@@ -1,9 +1,10 @@
 """Small dense problems by LAPACK, in its routines that stay on the calling thread.
 
-A routine that wakes the BLAS threads leaves them spinning for some 100 ms, on the CPUs that our own
-kernels need at once: around `numpy.linalg.eigh` of matrices of order 32 and more block Lanczos took
-1.3 to 1.8 times as long. OpenBLAS shares out its level 2 routines from about 96 x 96 on, and blocked
-reflectors much earlier; dsyevr and dgesvd use neither below that order.
+A routine that wakes the BLAS threads leaves them spinning for some 100 ms, on the CPUs that our
+own kernels need at once: beside `numpy.linalg.eigh` of matrices of order 26 and more, block Lanczos
+took 1.3 to 1.8 times as long. OpenBLAS shares out its level 2 routines from about 96 x 96 on, and
+blocked reflectors much earlier; dsyevr (upper triangle) and dgesvd use neither below the orders
+given here.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from ._eigen import fix_signs, positive_integer, tolerance
 from ._gram import gram_of, gram_vectors, in_square_range
 from ._kernels.power import rotate_block
 from ._krylov import Pairs, Small, extremal_pairs, make_rng, orthonormalise, random_block
-from ._lapack import eigh, svd
+from ._lapack import QUIET_ORDER, eigh, svd
 from ._operators import Dense, OutOfRange, as_operator, check_range, product
 
 METHODS = ("auto", "randomized", "power", "krylov")
@@ -271,7 +271,7 @@ def best_triplets(
         start,
         width,
         "LA",
-        size=7 * width,
+        size=max(min(7 * width, QUIET_ORDER), 4 * width),
         max_products=300 if n_steps is None else max(n_steps, 1),
         excess=excess,
         rng=rng,

@@ -58,7 +58,7 @@ def pca_residual(x, result):
 
 
 def fewest_steps(randomized_svd, a, k, limit):
-    """randomized_svd, scikit-learn's or one with its signature, with the first n_iter that will do."""
+    """randomized_svd, scikit-learn's or one like it, with the first n_iter that will do."""
 
     def call_of(n_iter):
         return partial(randomized_svd, a, k, n_iter=n_iter, random_state=0)

@@ -160,7 +160,7 @@ cdef int multiply_converted(const Product* p) except -1 nogil:
 
 cdef int multiply(const Product* product) except -1 nogil:
     cdef VectorProduct v
-    cdef bint small
+    cdef bint small, is_long
     if product.n_rows == 0 or product.n_cols == 0:
         return 0
     if product.c_type != AS_COMPUTED:
@@ -171,13 +171,15 @@ cdef int multiply(const Product* product) except -1 nogil:
         return 0
     if (product.computed == FLOATING and product.a_type == AS_COMPUTED
             and product.b_type == AS_COMPUTED):
-        if as_vector_product(product, &v) and (v.n_vectors > 1 or not small):
+        is_long = (product.depth >= 2 * SEGMENT and product.finish == NULL
+                   and not product.accumulate
+                   and product.n_rows * product.n_cols <= LONG_RESULTS)
+        if as_vector_product(product, &v) and not (small if v.n_vectors == 1 else is_long):
             return multiply_vector(&v)
         if small:
             multiply_small(product)
             return 0
-        if (product.depth >= 2 * SEGMENT and product.finish == NULL and not product.accumulate
-                and product.n_rows * product.n_cols <= LONG_RESULTS):
+        if is_long:
             return multiply_long(product)
     return multiply_blocks(product)
 
@@ -209,10 +211,9 @@ cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
     if v.n_out * v.depth * v.itemsize > FAR_BYTES:
         v.ahead = 8 * max(v.out_stride, v.depth_stride)
     if v.n_vectors > 1:
-        # The tile does as many vectors as a register has lanes in the time of one, but it does not
-        # bring the matrix from memory before it is needed.
+        # The tile does as many vectors as a register has lanes in the time of one.
         if v.depth_stride == 1:
-            return v.depth >= FEW_DEPTH and (v.n_vectors <= half_lanes or v.ahead != 0)
+            return v.depth >= FEW_DEPTH and v.n_vectors <= half_lanes
         return v.out_stride == 1 and v.depth >= 16
     return v.depth_stride == 1 or v.out_stride == 1
 

@@ -12,7 +12,7 @@ Several vectors share what is loaded of the matrix. The register tile of a produ
 in the lanes of one vector, most of which would be idle.
 
 Threads share the outputs. Where these are few and the depth is long they share the depth instead,
-in segments fixed by the shape that are added up in order.
+in segments fixed by the shape that are added up in order; for several vectors gemm.pyx does that.
 """
 
 from cython cimport floating as real
@@ -254,12 +254,11 @@ cdef void sums_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept no
 
 cdef void sums_segment_as(Py_ssize_t begin, Py_ssize_t end, double* partial,
                           const VectorProduct* p, real zero) noexcept nogil:
-    cdef real strip[MAX_VECTORS * FEW_OUTPUTS]
-    cdef Py_ssize_t i, v
+    cdef real strip[FEW_OUTPUTS]
+    cdef Py_ssize_t i
     sums_over(0, p.n_out, begin, end, p, strip)
-    for v in range(p.n_vectors):
-        for i in range(p.n_out):
-            partial[FEW_OUTPUTS * v + i] = strip[v * p.n_out + i]
+    for i in range(p.n_out):
+        partial[i] = strip[i]
 
 
 cdef void sums_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
@@ -277,18 +276,9 @@ cdef inline Py_ssize_t even(Py_ssize_t n) noexcept nogil:
 
 
 cdef void add_partial(void* total, const void* partial, void* context) noexcept nogil:
-    cdef const VectorProduct* p = <const VectorProduct*>context
-    cdef Py_ssize_t i, v
-    for v in range(p.n_vectors):
-        for i in range(FEW_OUTPUTS * v, FEW_OUTPUTS * v + p.n_out):
-            (<double*>total)[i] += (<const double*>partial)[i]
-
-
-cdef void store_totals(const VectorProduct* p, const double* totals, real zero) noexcept nogil:
-    cdef Py_ssize_t i, v
-    for v in range(p.n_vectors):
-        for i in range(p.n_out):
-            (<real*>p.y)[i * p.y_stride + v * p.y_vector] = <real>totals[FEW_OUTPUTS * v + i]
+    cdef Py_ssize_t i
+    for i in range((<const VectorProduct*>context).n_out):
+        (<double*>total)[i] += (<const double*>partial)[i]
 
 
 cdef void gather_vectors(VectorProduct* p, real* to) noexcept nogil:
@@ -307,7 +297,8 @@ cdef void gather_vectors(VectorProduct* p, real* to) noexcept nogil:
 
 
 cdef int multiply_vector(const VectorProduct* product) except -1 nogil:
-    cdef double totals[MAX_VECTORS * FEW_OUTPUTS]
+    cdef double totals[FEW_OUTPUTS]
+    cdef Py_ssize_t i
     cdef VectorProduct copy = product[0]
     cdef VectorProduct* p = &copy
     # About 16 GB/s from memory on one core, and two multiply-adds of a vector in a nanosecond.
@@ -323,14 +314,15 @@ cdef int multiply_vector(const VectorProduct* product) except -1 nogil:
             gather_vectors(p, <float*>gathered)
         else:
             gather_vectors(p, <double*>gathered)
-    if p.n_out <= FEW_OUTPUTS and p.depth > 2 * SEGMENT:
+    if p.n_vectors == 1 and p.n_out <= FEW_OUTPUTS and p.depth > 2 * SEGMENT:
         memset(totals, 0, sizeof(totals))
-        ordered_reduce(p.depth, SEGMENT, even(p.n_vectors) * FEW_OUTPUTS * sizeof(double), work_ns,
+        ordered_reduce(p.depth, SEGMENT, p.n_out * sizeof(double), work_ns,
                        dots_segment if along_depth else sums_segment, add_partial, totals, p)
-        if p.itemsize == 4:
-            store_totals(p, totals, <float>0)
-        else:
-            store_totals(p, totals, <double>0)
+        for i in range(p.n_out):
+            if p.itemsize == 4:
+                (<float*>p.y)[i * p.y_stride] = <float>totals[i]
+            else:
+                (<double*>p.y)[i * p.y_stride] = totals[i]
     elif along_depth:
         parallel_for(p.n_out, 4, work_ns, dots_body, p)
     else:
