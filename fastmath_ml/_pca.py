@@ -309,12 +309,11 @@ def _as_exact_as(
     2 / T_(p-1)(2 / r^2 - 1), which is less for p = (q + 5) / 2, except where both are nothing.
     """
     n_columns, width = start.shape
-    if n_steps is not None:
-        n_krylov = min(n_steps + 1, (n_steps + 5) // 2)
-        return best_triplets(operator, start, k, 1.0, "krylov", n_krylov, rng, residuals=False)
-    n_krylov = (default_steps(k, operator.shape) + 5) // 2
-    # m n^2 operations against 4 m n width for each step.
-    if isinstance(operator, Dense) and n_columns <= 4 * width * (n_krylov + 1):
+    q = default_steps(k, operator.shape) if n_steps is None else n_steps
+    n_krylov = min(q + 1, (q + 5) // 2)
+    # m n^2 operations against 4 m n width for each step. Who asks for one step or none wants to see
+    # what that gives.
+    if isinstance(operator, Dense) and q >= 2 and n_columns <= 4 * width * (n_krylov + 1):
         found = gram_triplets(operator, k, width, 3e-5, rng)
         if found.residuals.max() <= 1e-3 * found.s[0]:
             return found

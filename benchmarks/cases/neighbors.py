@@ -140,7 +140,7 @@ def custom_case(n_rows, n_features, peers, **options):
     )
 
 
-ONE_QUERY = {"ours float32": by.ours_float32}
+ONE_QUERY = {"ours float32": by.ours_float32, "read": None}
 
 CASES = [
     topk_case(1000, 100_000, 16, 10, bars=bars(("best peer", 4.0)), quick=True),
