@@ -96,6 +96,27 @@ def test_a_few_rows_or_columns(depth, n_vectors, dtype, rng):
             assert not wide[:, -1].any()
 
 
+@pytest.mark.parametrize("shape", [(1, 2100, 1100), (1, 2050, 3100), (3, 2100, 1100)])
+def test_few_rows_times_a_matrix_from_memory(shape, dtype, rng):
+    n_rows, depth, n_columns = shape
+    a, b = normal(rng, (n_rows, depth), dtype), normal(rng, (depth, n_columns), dtype)
+    with fm.num_threads(1):
+        expected = fm.matmul(a, b)
+    check(a, b, expected)
+    for n_threads in (2, 3):
+        with fm.num_threads(n_threads):
+            assert_same_bits(fm.matmul(a, b), expected)
+
+
+def test_tall_matrix_from_memory(rng):
+    """A in place, prefetched a tile ahead, up to its last row."""
+    a, b = normal(rng, (16_801, 520), "float32"), normal(rng, (520, 20), "float32")
+    result = fm.matmul(a, b)
+    check(a[:100], b, result[:100])
+    check(a[-100:], b, result[-100:])
+    assert_same_bits(fm.matmul(a[3:300], b), result[3:300])
+
+
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 70), (70, 1), (13, 19), (65, 130)])
 def test_depths_around_the_blocks(depth, shape, dtype, rng):

@@ -36,6 +36,7 @@ cdef enum:
     SUM_STEPS = 256             # steps added in the dtype before they are added to the output
     SEGMENT = 1 << 15           # depth of a segment of a long product with few outputs
     FEW_OUTPUTS = 64
+    SUM_SEGMENT = 512           # of a matrix from memory: whole rows are read, not parts of them
     STRIP_GRAIN = 256           # outputs that one thread takes at least: 1 KiB of each row
     SCRATCH_X = 0
 
@@ -254,11 +255,14 @@ cdef void sums_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept no
 
 cdef void sums_segment_as(Py_ssize_t begin, Py_ssize_t end, double* partial,
                           const VectorProduct* p, real zero) noexcept nogil:
-    cdef real strip[FEW_OUTPUTS]
-    cdef Py_ssize_t i
-    sums_over(0, p.n_out, begin, end, p, strip)
-    for i in range(p.n_out):
-        partial[i] = strip[i]
+    cdef real strip[SUM_STRIP]
+    cdef Py_ssize_t first = 0, n, i
+    while first < p.n_out:
+        n = min(<Py_ssize_t>SUM_STRIP, p.n_out - first)
+        sums_over(first, first + n, begin, end, p, strip)
+        for i in range(n):
+            partial[first + i] = strip[i]
+        first += n
 
 
 cdef void sums_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
@@ -297,33 +301,39 @@ cdef void gather_vectors(VectorProduct* p, real* to) noexcept nogil:
 
 
 cdef int multiply_vector(const VectorProduct* product) except -1 nogil:
-    cdef double totals[FEW_OUTPUTS]
-    cdef Py_ssize_t i
     cdef VectorProduct copy = product[0]
     cdef VectorProduct* p = &copy
     # About 16 GB/s from memory on one core, and two multiply-adds of a vector in a nanosecond.
     cdef double work_ns = <double>p.n_out * p.depth * p.itemsize * max(
         1 / 16.0, p.n_vectors / 128.0)
     cdef bint along_depth = p.depth_stride == 1
-    cdef void* gathered
-    if along_depth and p.n_vectors > 1:
-        gathered = thread_scratch(SCRATCH_X, even(p.n_vectors) * p.depth * p.itemsize)
-        if gathered == NULL:
-            return OUT_OF_MEMORY
-        if p.itemsize == 4:
-            gather_vectors(p, <float*>gathered)
-        else:
-            gather_vectors(p, <double*>gathered)
+    cdef Py_ssize_t i, segment = 0, n_bytes = p.n_out * sizeof(double)
+    cdef void* scratch = NULL
     if p.n_vectors == 1 and p.n_out <= FEW_OUTPUTS and p.depth > 2 * SEGMENT:
-        memset(totals, 0, sizeof(totals))
-        ordered_reduce(p.depth, SEGMENT, p.n_out * sizeof(double), work_ns,
-                       dots_segment if along_depth else sums_segment, add_partial, totals, p)
+        segment = SEGMENT
+    elif p.n_vectors == 1 and not along_depth and p.ahead and p.depth >= 4 * SUM_SEGMENT:
+        segment = SUM_SEGMENT
+    elif along_depth and p.n_vectors > 1:
+        n_bytes = even(p.n_vectors) * p.depth * p.itemsize
+    if segment or (along_depth and p.n_vectors > 1):
+        scratch = thread_scratch(SCRATCH_X, n_bytes)
+        if scratch == NULL:
+            return OUT_OF_MEMORY
+    if segment:
+        memset(scratch, 0, n_bytes)
+        ordered_reduce(p.depth, segment, n_bytes, work_ns,
+                       dots_segment if along_depth else sums_segment, add_partial, scratch, p)
         for i in range(p.n_out):
             if p.itemsize == 4:
-                (<float*>p.y)[i * p.y_stride] = <float>totals[i]
+                (<float*>p.y)[i * p.y_stride] = <float>(<double*>scratch)[i]
             else:
-                (<double*>p.y)[i * p.y_stride] = totals[i]
-    elif along_depth:
+                (<double*>p.y)[i * p.y_stride] = (<double*>scratch)[i]
+        return 0
+    if along_depth:
+        if p.n_vectors > 1 and p.itemsize == 4:
+            gather_vectors(p, <float*>scratch)
+        elif p.n_vectors > 1:
+            gather_vectors(p, <double*>scratch)
         parallel_for(p.n_out, 4, work_ns, dots_body, p)
     else:
         parallel_for((p.n_out + STRIP_GRAIN - 1) // STRIP_GRAIN, 1, work_ns, sums_body, p)
