@@ -119,19 +119,26 @@ cdef void pack_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_p
     cdef Py_ssize_t size = element_bytes[p.b_type] if p.b_type else <Py_ssize_t>sizeof(number)
     cdef Py_ssize_t width = tile_cols(zero), elements = 2 if is_pair(zero) else 1
     cdef Py_ssize_t slice_steps = PACK_STEPS if p.b_col == 1 else depth
-    cdef Py_ssize_t step = 0, steps, panel, col
+    cdef Py_ssize_t step = 0, steps, panel, col, row
+    cdef const char* b
+    cdef const char* ahead
     cdef const number* scale = NULL
     while step < depth:
         steps = min(slice_steps, depth - step)
+        b = <const char*>p.b + (first_depth + step) * elements * p.b_depth * size
         for panel in range(first_panel, end_panel):
             col = max(plan.origin + panel * width, plan.first_col)
             if p.col_scale != NULL:
                 scale = <const number*>p.col_scale + col
+            if plan.flat and p.b_col == 1:
+                # The rows that are packed next: the hardware does not foresee where they begin.
+                ahead = b + (steps * elements * p.b_depth + col * p.b_col) * size
+                for row in range(min(steps, depth - step - steps)):
+                    prefetch_l2(ahead + row * elements * p.b_depth * size)
+                    prefetch_l2(ahead + row * elements * p.b_depth * size + 64)
             pack_operand(p.b_type, min(plan.origin + (panel + 1) * width, plan.end_col) - col,
                          steps, p.odd_depth and first_depth + step + steps == p.depth,
-                         <const char*>p.b + ((first_depth + step) * elements * p.b_depth
-                                             + col * p.b_col) * size,
-                         p.b_col, p.b_depth, scale,
+                         b + col * p.b_col * size, p.b_col, p.b_depth, scale,
                          to + (panel - first_panel) * width * depth + step * width, width, False)
         step += steps
 
