@@ -20,7 +20,7 @@ template <class T, int rows, int vectors> struct dot_tile {
         ((sum[i][j] = vmul_add(a, x[j], vec<T>(sum[i][j])).v), ...);
     }
 
-    // n elements of each, all lanes of a vector where n < 0.
+    // A vector of elements of each; tail: the first n.
     template <bool tail, int... i>
     FM_ALWAYS_INLINE void step(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector,
                                ptrdiff_t n, std::integer_sequence<int, i...>) {

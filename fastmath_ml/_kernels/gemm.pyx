@@ -174,7 +174,10 @@ cdef int multiply(const Product* product) except -1 nogil:
         is_long = (product.depth >= 2 * SEGMENT and product.finish == NULL
                    and not product.accumulate
                    and product.n_rows * product.n_cols <= LONG_RESULTS)
-        if as_vector_product(product, &v) and not (small if v.n_vectors == 1 else is_long):
+        # The tile adds up a few rows of a small matrix as fast, but takes no dots of a few columns.
+        if as_vector_product(product, &v) and not (
+                (small and (v.n_vectors == 1 or v.depth_stride != 1))
+                or (is_long and v.n_vectors > 1)):
             return multiply_vector(&v)
         if small:
             multiply_small(product)

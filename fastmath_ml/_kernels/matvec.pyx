@@ -198,7 +198,18 @@ cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
             row = <const real*>p.matrix + begin + at * stride
             x = <const real*>p.x + at * p.x_stride
             i = 0
-            if steps == 8:
+            if steps == 8 and p.n_vectors == 1:
+                for k in range(8):
+                    element[k] = vset(x[k * p.x_stride])
+                while i + lanes <= n:
+                    total = vload(part + i)
+                    for k in range(8):
+                        if p.ahead:
+                            prefetch_l2(row + k * stride + i + p.ahead)
+                        total = vmul_add(element[k], vload(row + k * stride + i), total)
+                    vstore(part + i, total)
+                    i += lanes
+            elif steps == 8:
                 while i + lanes <= n:
                     for k in range(8):
                         if p.ahead:

@@ -49,7 +49,7 @@ void search_tile(const operands<T> &x, const panel<T> &b, const T *factors, cons
     for (int i = 0; i < rows; i++) {
         const vec<T> bound = vset(found.bound[row + i]);
         const vec<T> first = vmul_add(vec<T>(t.sum[i][0]), vload(factors), vload(terms));
-        const vec<T> second = 
+        const vec<T> second =
             vmul_add(vec<T>(t.sum[i][1]), vload(factors + lanes), vload(terms + lanes));
         const mask<T> out = vge(first, bound), out_too = vge(second, bound);
         if (__builtin_expect(!mall(mand(out, out_too)), 0)) {
