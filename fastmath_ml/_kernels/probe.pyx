@@ -76,7 +76,7 @@ def fma_peak(str dtype_char, Py_ssize_t n_rounds):
 
 
 # What was read last, so that no compiler leaves the reading out.
-cdef float last_read
+cdef volatile float last_read
 
 
 cdef float read_all(const uint8_t* data, Py_ssize_t n_bytes, Py_ssize_t n_rounds) noexcept nogil:
