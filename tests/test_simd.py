@@ -48,7 +48,7 @@ NAMES = [name for name in VARIANTS if (name == "native") != IS_X86]
 PRIMITIVES = [
     "negate", "vabs", "vsqrt", "vround", "add", "subtract", "multiply", "divide",
     "vmin_fast", "vmax_fast", "vmin", "vmax", "vselect", "vmul_add", "vexp", "vlog",
-    "vexpm1", "vlog1p", "vtanh", "vsigmoid", "verf",
+    "vexpm1", "vlog1p", "vlog1p_unit(min(|x|,1))", "vtanh", "vsigmoid", "verf",
     "vpow(x,3)", "vpow(x,0.3)", "vpow(x,-2.7)", "vpow(x,10)", "vpow(x,0)",
     "vlt", "vle", "vgt", "vge", "veq", "vne", "visnan", "mnot", "mand", "mor", "mtail",
     "vload", "vstore", "vload_partial", "vstore_partial", "vset", "vec()",

@@ -71,7 +71,7 @@ struct expit {
 // log(1 + exp(-|x|)), which log_expit and softplus add to or take from the linear part.
 template <class T> FM_INLINE vec<T> log_of_bend(vec<T> x) {
     const vec<T> y = vmax_fast(vset(exp_terms<T>::lowest), -vabs(x));
-    return vlog1p(exp_of_sum(y, vec<T>()));
+    return vlog1p_unit(exp_of_sum(y, vec<T>()));
 }
 
 struct log_expit {

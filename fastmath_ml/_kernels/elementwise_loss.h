@@ -90,7 +90,7 @@ struct binary_logits {
         const mask<T> positive = vge(x, zero);
         const vec<T> s = vselect(positive, larger, smaller);
         const vec<T> rest = vselect(positive, smaller, larger);
-        const vec<T> loss = vmul_add(on + off, vlog1p(e), vmul_add(off, above, on * below));
+        const vec<T> loss = vmul_add(on + off, vlog1p_unit(e), vmul_add(off, above, on * below));
         return {loss, off * s - on * rest};
     }
 };

@@ -30,8 +30,8 @@ from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_vector
 from fastmath_ml._kernels.pool cimport ordered_reduce, thread_scratch
 from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
-    mtail, vabs, vec, veq, vexp, vge, vlanes, vlog, vlog1p, vload, vload_partial, vmax_fast,
-    vselect, vset, vstore, vstore_partial, vsum,
+    mtail, vabs, vec, veq, vexp, vge, vlanes, vlog, vlog1p_unit, vload, vload_partial,
+    vmax_fast, vselect, vset, vstore, vstore_partial, vsum,
 )
 from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
 from fastmath_ml._kernels.transpose cimport pack_panel
@@ -81,35 +81,41 @@ cdef inline void store(real* x, vec[real] value, Py_ssize_t n) noexcept nogil:
         vstore_partial(x, value, n)
 
 
-cdef inline void one_score(const Sweep* s, Py_ssize_t model, real* z, Py_ssize_t first,
-                           Py_ssize_t n, double* loss, double* bias_grad) noexcept nogil:
+cdef inline vec[real] residual_of(int kind, vec[real] score, vec[real] target,
+                                  vec[real]* loss) noexcept nogil:
     """LINEAR: r = z - y, loss r^2 / 2. LOGISTIC: r = sigmoid(z) - y, loss log(1 + e^z) - y z.
 
     The latter as max(z, 0) - y z + log1p(e^-|z|), which neither overflows nor cancels.
     """
+    cdef vec[real] r, e, inverse, zero
+    cdef vec[real] one = vset(<real>1), half = vset(<real>0.5)
+    if kind == LINEAR:
+        r = score - target
+        loss[0] = half * r * r
+        return r
+    e = vexp(-vabs(score))
+    inverse = one / (one + e)
+    loss[0] = (vmax_fast(zero, score) - target * score) + vlog1p_unit(e)
+    return vselect(vge(score, zero), inverse, e * inverse) - target
+
+
+cdef inline void one_score(const Sweep* s, Py_ssize_t model, real* z, Py_ssize_t first,
+                           Py_ssize_t n, double* loss, double* bias_grad) noexcept nogil:
+    """The rows [first, first + n) of one model, a row in each lane; z (n,) becomes r."""
     cdef real zero = 0
     cdef Py_ssize_t lanes = vlanes(zero), i = 0, count
     cdef const real* y = <const real*>s.y + model * s.y_model + first
     cdef const real* row_weight = NULL
     cdef real bias = 0
-    cdef vec[real] score, target, r, value, e, inverse, loss_sum, r_sum, nothing
-    cdef vec[real] one = vset(<real>1), half = vset(<real>0.5)
+    cdef vec[real] r, value, loss_sum, r_sum, nothing
     if s.row_weight != NULL:
         row_weight = <const real*>s.row_weight + first
     if s.bias != NULL:
         bias = (<const real*>s.bias)[model]
     while i < n:
         count = min(lanes, n - i)
-        score = load(z + i, count, zero) + vset(bias)
-        target = load(y + i, count, zero)
-        if s.kind == LINEAR:
-            r = score - target
-            value = half * r * r
-        else:
-            e = vexp(-vabs(score))
-            inverse = one / (one + e)
-            r = vselect(vge(score, nothing), inverse, e * inverse) - target
-            value = (vmax_fast(nothing, score) - target * score) + vlog1p(e)
+        r = residual_of(s.kind, load(z + i, count, zero) + vset(bias), load(y + i, count, zero),
+                        &value)
         if row_weight != NULL:
             value = value * load(row_weight + i, count, zero)
             r = r * load(row_weight + i, count, zero)
@@ -122,6 +128,44 @@ cdef inline void one_score(const Sweep* s, Py_ssize_t model, real* z, Py_ssize_t
         i += lanes
     loss[0] += vsum(loss_sum)
     bias_grad[0] += vsum(r_sum)
+
+
+cdef inline void scores_of_models(const Sweep* s, real* z, real* sums, Py_ssize_t first,
+                                  Py_ssize_t n, double* loss, double* bias_grad) noexcept nogil:
+    """The rows [first, first + n) of all models, a model in each lane; z (n, padded) becomes r.
+
+    sums: room for two vectors. Lanes beyond the last model hold numbers that nobody reads.
+    """
+    cdef real zero = 0
+    cdef Py_ssize_t lanes = vlanes(zero), model = 0, row, i, count
+    cdef const real* y = <const real*>s.y + first
+    cdef vec[real] bias, r, value, target, row_weight, loss_sum, r_sum
+    while model < s.n_models:
+        count = min(lanes, s.n_models - model)
+        bias = loss_sum = r_sum = vset(zero)
+        if s.bias != NULL:
+            bias = load(<const real*>s.bias + model, count, zero)
+        for row in range(n):
+            if s.y_model:
+                for i in range(count):
+                    sums[i] = y[(model + i) * s.y_model + row]
+                target = load(sums, count, zero)
+            else:
+                target = vset(y[row])
+            r = residual_of(s.kind, vload(z + row * s.padded + model) + bias, target, &value)
+            if s.row_weight != NULL:
+                row_weight = vset((<const real*>s.row_weight)[first + row])
+                value = value * row_weight
+                r = r * row_weight
+            vstore(z + row * s.padded + model, r)
+            loss_sum = loss_sum + value
+            r_sum = r_sum + r
+        vstore(sums, loss_sum)
+        vstore(sums + lanes, r_sum)
+        for i in range(count):
+            loss[model + i] += sums[i]
+            bias_grad[model + i] += sums[lanes + i]
+        model += lanes
 
 
 cdef inline void class_scores(const Sweep* s, Py_ssize_t model, real* z, Py_ssize_t z_class,
@@ -323,9 +367,12 @@ cdef void segment_of(Py_ssize_t begin, Py_ssize_t end, Sweep* s, double* partial
             one_model_block(s, x, x_row, row, n, z, by_output, grad, loss, bias_grad, next_block)
         else:
             scores_of_block(s, x, x_row, n, z)
-            pack_panel(n, s.n_outputs, z, s.padded, 1, <const real*>NULL, by_output, n, False)
-            residual_rows(s, by_output, n, row, n, loss, bias_grad)
-            pack_panel(s.n_outputs, n, by_output, n, 1, <const real*>NULL, z, s.padded, False)
+            if s.kind == SOFTMAX:
+                pack_panel(n, s.n_outputs, z, s.padded, 1, <const real*>NULL, by_output, n, False)
+                residual_rows(s, by_output, n, row, n, loss, bias_grad)
+                pack_panel(s.n_outputs, n, by_output, n, 1, <const real*>NULL, z, s.padded, False)
+            else:
+                scores_of_models(s, z, by_output, row, n, loss, bias_grad)
             add_gradient_of_block(s, x, x_row, n, z, grad, row != begin, next_block)
         row += n
 

@@ -42,6 +42,7 @@ cdef extern from "simd.h" namespace "fm" nogil:
     vec[T] vlog[T](vec[T] x) noexcept
     vec[T] vexpm1[T](vec[T] x) noexcept
     vec[T] vlog1p[T](vec[T] x) noexcept
+    vec[T] vlog1p_unit[T](vec[T] x) noexcept
     vec[T] vtanh[T](vec[T] x) noexcept
     vec[T] vsigmoid[T](vec[T] x) noexcept
     vec[T] verf[T](vec[T] x) noexcept

@@ -15,7 +15,8 @@
 //   Floats with FMA: q from a rough quotient and its residual. Else, where e < 1/2 the sum e - e q takes the place of q, since there the error of q counts little
 //   and that of e can be put back.
 //
-// log1p(x) = log(u) + c / u, u = 1 + x rounded, c its exact error.
+// log1p(x) = log(u) + c / u, u = 1 + x rounded, c its exact error. For 0 <= x <= 1, as in
+//   log(1 + exp(-|x|)), the series of log(m) serves with f = x itself: one division, not two.
 //
 // erf(x) = x + x p(x^2) for |x| < 1, else 1 - exp(-P(|x|)) with the sign of x.
 //
@@ -24,8 +25,8 @@
 //   the error of the smaller part of the logarithm, times p: about |p| / 8 ulp beyond that of exp.
 //
 // The polynomials are weighted minimax fits to the relative error of the result, their coefficients
-// rounded one by one as those of exp and log. Errors (float, double): tanh 2^-27.7 and 2^-56.4, erf
-// 2^-29.4 and 2^-56.1 below 1, 2^-29.8 and 2^-59.4 beyond.
+// rounded one by one as those of exp and log. Errors (float, double): tanh and log1p on
+// [0, 1] 2^-27.7, 2^-56.4 and 2^-59.4, erf 2^-29.4 and 2^-56.1 below 1, 2^-29.8 and 2^-59.4 beyond.
 #ifndef FASTMATH_ML_SIMD_SPECIAL_H
 #define FASTMATH_ML_SIMD_SPECIAL_H
 
@@ -185,6 +186,27 @@ template <class T> FM_INLINE vec<T> vlog1p(vec<T> x) {
     result = vselect(vlt(u, infinity), result, x);  // infinity and NaN
     result = vselect(vlt(u, zero), vset(T(__builtin_nan(""))), result);
     return vselect(veq(u, zero), -infinity, result);
+}
+
+// Q(z) as in log_terms, for s <= 1/3.
+template <class T> struct log1p_unit_terms;
+template <> struct log1p_unit_terms<float> {
+    static constexpr float q[] = {0x1.1f183cp-2f, 0x1.1eb0f6p-2f, 0x1.99d2b4p-2f, 0x1.5555p-1f};
+};
+template <> struct log1p_unit_terms<double> {
+    static constexpr double q[] = {
+        0x1.5c8db0935bebdp-3, 0x1.559bd18234ddap-4, 0x1.efdcdd191b33ep-4, 0x1.10678052bddc9p-3,
+        0x1.3b1de03ee4b2dp-3, 0x1.745cb3cc7f3f8p-3, 0x1.c71c741db490dp-3, 0x1.249249208a517p-2,
+        0x1.99999999a0779p-2, 0x1.5555555555535p-1};
+};
+
+// log1p(x) for 0 <= x <= 1; NaN stays.
+template <class T> FM_INLINE vec<T> vlog1p_unit(vec<T> x) {
+    const vec<T> half_x = vset(T(0.5)) * x;
+    const vec<T> s = x / (x + vset(T(2)));
+    const vec<T> z = s * s;
+    const vec<T> curved = vmul_add(z, polynomial(z, log1p_unit_terms<T>::q), half_x * x);
+    return x + vmul_add(-half_x, x, s * curved);
 }
 
 // p(z), z = x^2 < 1; P(t) for 1 <= t <= highest, where erf rounds to 1.
