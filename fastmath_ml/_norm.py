@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ._arrays import FloatArray, as_array, computing_dtype, floating, normalize_axes, ready
-from ._kernels.norms import KINDS, reduce_magnitudes
+from ._kernels.norms import KINDS, reduce_magnitudes, root_in_place
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
@@ -127,8 +128,8 @@ def _along(x: FloatArray, axis: int, order: Any) -> FloatArray:
         # The same memory the other way round.
         return _along(x.T, x.ndim - 1 - axis, order).T
     x = np.ascontiguousarray(x)
-    n_outer = int(np.prod(x.shape[:axis], dtype=np.intp))
-    n_inner = int(np.prod(x.shape[axis + 1 :], dtype=np.intp))
+    n_outer = math.prod(x.shape[:axis])
+    n_inner = math.prod(x.shape[axis + 1 :])
     return _vector(x.reshape(n_outer, x.shape[axis], n_inner), order).reshape(shape)
 
 
@@ -145,13 +146,13 @@ def _vector(x: FloatArray, order: Any) -> FloatArray:
     if order == 1:
         return _reduce(x, "sum")
     if order is None or order == 2:
-        squares = _reduce(x, "squares")
+        result = _reduce(x, "squares")
+        lowest, largest = root_in_place(result)
         info = np.finfo(x.dtype)
-        low = float(info.smallest_normal) / float(info.eps) * max(x.shape[1], 1)
-        with np.errstate(invalid="ignore"):
-            doubtful = (squares < low) | np.isinf(squares)
-        result = np.sqrt(squares)
-        return _rescaled(x, 2.0, doubtful, result) if doubtful.any() else result
+        low = math.sqrt(float(info.smallest_normal) / float(info.eps) * max(x.shape[1], 1))
+        if lowest >= low and largest < math.inf:
+            return result
+        return _rescaled(x, 2.0, (result < low) | np.isinf(result), result)
     return _rescaled(x, float(order), None, None)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import as_array, as_result, check_out, ready
-from ._kernels.products import matmul_stack
+from ._kernels.products import matmul_stack, product_plain
 
 # The value with which NumPy marks an option that was not given.
 NO_VALUE: Any = np._NoValue
@@ -31,6 +31,18 @@ def with_options(
     signature: Any,
 ) -> Any:
     """The kernels where no option is given, else NumPy's own `function`."""
+    if (
+        dtype is None
+        and axes is NO_VALUE
+        and axis is NO_VALUE
+        and keepdims is False
+        and order == "K"
+        and signature is None
+        and casting == "same_kind"
+    ):
+        result = product_plain(x1, x2, out, *_CORE_AXES[function])
+        if result is not None:
+            return result
     options = {
         "axes": (axes, NO_VALUE),
         "axis": (axis, NO_VALUE),
@@ -58,9 +70,9 @@ def _has_override(x: Any) -> bool:
     )
 
 
-# How many core axes the operands of each function have; None: a vector counts as a matrix.
-_CORE_AXES: dict[Any, tuple[int | None, int | None]] = {
-    np.matmul: (None, None),
+# How many core axes the operands of each function have; None: 0: two, or one of a vector.
+_CORE_AXES: dict[Any, tuple[int, int]] = {
+    np.matmul: (0, 0),
     np.vecdot: (1, 1),
     np.matvec: (2, 1),
     np.vecmat: (1, 2),

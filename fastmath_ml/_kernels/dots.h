@@ -1,4 +1,5 @@
-// Dots of several rows with several vectors: what is loaded of either is used for all of the other.
+// Dots of vectors, and of several rows with one vector or several: what is loaded of either is used
+// for all of the other.
 //
 // The sums have constant indices everywhere and are no objects with constructors, so that they stay
 // in registers beside masked loads (see tile.h).
@@ -57,7 +58,7 @@ void add_dots(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector, ptrdi
     ptrdiff_t p = 0;
     for (; p + lanes <= n; p += lanes) {
         if (ahead)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int i = 0; i < rows; i++) __builtin_prefetch(a + i * a_row + p + ahead, 0, 2);
         t.template step<false>(a + p, a_row, x + p, x_vector, 0, all);
     }
@@ -65,14 +66,40 @@ void add_dots(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector, ptrdi
     t.add_to(total, total_vector, all);
 }
 
-// The same for `rows` up to 4 and `vectors` 2 or 4.
+// a . b; four sums, since a multiply-add waits four cycles for the one before it.
+template <class T> double dot_of(const T *a, const T *b, ptrdiff_t n) {
+    const ptrdiff_t lanes = vlanes(T{});
+    vec<T> first, second, third, fourth;
+    ptrdiff_t p = 0;
+    for (; p + 4 * lanes <= n; p += 4 * lanes) {
+        first = vmul_add(vload(a + p), vload(b + p), first);
+        second = vmul_add(vload(a + p + lanes), vload(b + p + lanes), second);
+        third = vmul_add(vload(a + p + 2 * lanes), vload(b + p + 2 * lanes), third);
+        fourth = vmul_add(vload(a + p + 3 * lanes), vload(b + p + 3 * lanes), fourth);
+    }
+    for (; p + lanes <= n; p += lanes) first = vmul_add(vload(a + p), vload(b + p), first);
+    if (p < n)
+        second = vmul_add(vload_partial(a + p, n - p), vload_partial(b + p, n - p), second);
+    return vsum((first + second) + (third + fourth));
+}
+
+// As many rows at a time: with one vector so many that their sums do not wait for each other.
+FM_INLINE constexpr ptrdiff_t dot_rows(ptrdiff_t vectors) { return vectors == 1 ? 8 : 4; }
+
+// add_dots for up to dot_rows(vectors) rows and 1, 2 or 4 vectors.
 template <class T>
 FM_INLINE void add_dots(ptrdiff_t rows, ptrdiff_t vectors, const T *a, ptrdiff_t a_row, const T *x,
                         ptrdiff_t x_vector, ptrdiff_t n, ptrdiff_t ahead, double *total,
                         ptrdiff_t total_vector) {
-    if (rows >= 4) {
-        const auto four = vectors == 4 ? add_dots<T, 4, 4> : add_dots<T, 4, 2>;
-        four(a, a_row, x, x_vector, n, ahead, total, total_vector);
+    if (rows == dot_rows(vectors)) {
+        const auto whole = vectors == 4   ? add_dots<T, 4, 4>
+                           : vectors == 2 ? add_dots<T, 4, 2>
+                                          : add_dots<T, 8, 1>;
+        whole(a, a_row, x, x_vector, n, ahead, total, total_vector);
+        return;
+    }
+    if (vectors == 1) {
+        for (ptrdiff_t i = 0; i < rows; i++) total[i] += dot_of(a + i * a_row, x, n);
         return;
     }
     const auto one = vectors == 4 ? add_dots<T, 1, 4> : add_dots<T, 1, 2>;

@@ -29,6 +29,7 @@ cdef enum:
     RESULT_BYTES = 12 << 20
     RESULT_ROWS = 4096
     FAR_BYTES = 8 << 20         # a matrix of so many bytes times a vector is prefetched
+    DOT_DEPTH = 16              # from which on dots of one vector are, even of a small matrix
     FEW_DEPTH = 128             # from which on dots of a few vectors are worth their last step
     SCRATCH_RESULT = 2
 
@@ -166,7 +167,7 @@ cdef int multiply(const Product* product) except -1 nogil:
     if product.c_type != AS_COMPUTED:
         return multiply_converted(product)
     small = is_small(product)
-    if small and product.depth < FEW_DEPTH:
+    if small and product.depth < DOT_DEPTH:
         multiply_small(product)
         return 0
     if (product.computed == FLOATING and product.a_type == AS_COMPUTED
@@ -174,10 +175,9 @@ cdef int multiply(const Product* product) except -1 nogil:
         is_long = (product.depth >= 2 * SEGMENT and product.finish == NULL
                    and not product.accumulate
                    and product.n_rows * product.n_cols <= LONG_RESULTS)
-        # The tile adds up a few rows of a small matrix as fast, but takes no dots of a few columns.
+        # The tile adds up a few rows of a small matrix as fast, but takes no dots.
         if as_vector_product(product, &v) and not (
-                (small and (v.n_vectors == 1 or v.depth_stride != 1))
-                or (is_long and v.n_vectors > 1)):
+                (small and v.depth_stride != 1) or (is_long and v.n_vectors > 1)):
             return multiply_vector(&v)
         if small:
             multiply_small(product)

@@ -1,5 +1,7 @@
 # Products with one vector or a few, as other kernels of the same CPU level call them.
 
+from cython cimport floating as real
+
 cdef enum:
     MAX_VECTORS = 8
 
@@ -18,3 +20,6 @@ cdef struct VectorProduct:
 
 # 0, or OUT_OF_MEMORY.
 cdef int multiply_vector(const VectorProduct* product) except -1 nogil
+
+# a . b, both without gaps.
+cdef double dot(const real* a, const real* b, Py_ssize_t n) noexcept nogil

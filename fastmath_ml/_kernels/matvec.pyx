@@ -1,6 +1,6 @@
 """Matrix times one vector or a few: the matrix is read once, in the direction in which it lies.
 
-    unit stride along the depth     dots: four outputs at a time, lanes along the depth; blocks of
+    unit stride along the depth     dots: eight outputs at a time, lanes along the depth; blocks of
                                     DOT_BLOCK products are summed in the dtype, blocks in float64
     unit stride along the outputs   sums: lanes along the outputs; SUM_STEPS steps of the depth are
                                     added to a strip of outputs that stays in the L1 cache, eight
@@ -26,12 +26,14 @@ from fastmath_ml._kernels.simd cimport (
 )
 
 cdef extern from "dots.h" namespace "fm" nogil:
+    double dot_of[T](const T* a, const T* b, Py_ssize_t n) noexcept
+    Py_ssize_t dot_rows(Py_ssize_t vectors) noexcept
     void add_dots[T](Py_ssize_t rows, Py_ssize_t vectors, const T* a, Py_ssize_t a_row, const T* x,
                      Py_ssize_t x_vector, Py_ssize_t n, Py_ssize_t ahead, double* total,
                      Py_ssize_t total_vector) noexcept
 
 cdef enum:
-    DOT_BLOCK = 2048            # products of a dot summed in the dtype before float64 takes over
+    DOT_BLOCK = 1024            # products of a dot summed in the dtype before float64 takes over
     SUM_STRIP = 2048            # outputs of a strip
     SUM_STEPS = 256             # steps added in the dtype before they are added to the output
     SEGMENT = 1 << 15           # depth of a segment of a long product with few outputs
@@ -42,6 +44,15 @@ cdef enum:
 
 
 # ---- unit stride along the depth ----
+
+cdef double dot(const real* a, const real* b, Py_ssize_t n) noexcept nogil:
+    cdef double total = 0
+    cdef Py_ssize_t at = 0
+    while at < n:
+        total += dot_of(a + at, b + at, min(<Py_ssize_t>DOT_BLOCK, n - at))
+        at += DOT_BLOCK
+    return total
+
 
 cdef inline const real* x_block(const VectorProduct* p, Py_ssize_t first, Py_ssize_t n,
                                 real* copy) noexcept nogil:
@@ -55,89 +66,34 @@ cdef inline const real* x_block(const VectorProduct* p, Py_ssize_t first, Py_ssi
     return copy
 
 
-cdef inline void dot_rows(const real* row, Py_ssize_t stride, int n_rows, const real* x,
-                          Py_ssize_t n, Py_ssize_t ahead, double* total) noexcept nogil:
-    """total[r] += row_r . x for n_rows rows, a constant of each call: 1 or 4."""
-    cdef Py_ssize_t lanes = vlanes(<real>0), i = 0, r
-    cdef vec[real] even[4]
-    cdef vec[real] odd[4]
-    cdef vec[real] factor
-    for r in range(n_rows):
-        even[r] = vec[real]()
-        odd[r] = vec[real]()
-    while i + 2 * lanes <= n:
-        factor = vload(x + i)
-        for r in range(n_rows):
-            if ahead:
-                prefetch_l2(row + r * stride + i + ahead)
-                prefetch_l2(row + r * stride + i + lanes + ahead)
-            even[r] = vmul_add(vload(row + r * stride + i), factor, even[r])
-        factor = vload(x + i + lanes)
-        for r in range(n_rows):
-            odd[r] = vmul_add(vload(row + r * stride + i + lanes), factor, odd[r])
-        i += 2 * lanes
-    if i + lanes <= n:
-        factor = vload(x + i)
-        for r in range(n_rows):
-            even[r] = vmul_add(vload(row + r * stride + i), factor, even[r])
-        i += lanes
-    if i < n:
-        factor = vload_partial(x + i, n - i)
-        for r in range(n_rows):
-            odd[r] = vmul_add(vload_partial(row + r * stride + i, n - i), factor, odd[r])
-    for r in range(n_rows):
-        total[r] += vsum(even[r] + odd[r])
-
-
-cdef void dots_several(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth,
-                       Py_ssize_t end_depth, const VectorProduct* p, double* totals,
-                       real zero) noexcept nogil:
-    """As dots_over, for several vectors, four or two at a time: they have unit strides, and behind
-    an odd number of them there is one of zeros.
-    """
-    cdef Py_ssize_t at = first_depth, n, i, v, several, n_vectors = even(p.n_vectors)
-    memset(totals, 0, n_vectors * FEW_OUTPUTS * sizeof(double))
-    while at < end_depth:
-        n = min(<Py_ssize_t>DOT_BLOCK // 4, end_depth - at)
-        v = 0
-        while v < n_vectors:
-            several = 4 if n_vectors - v >= 4 else 2
-            i = begin
-            while i < end:
-                add_dots(min(<Py_ssize_t>4, end - i), several,
-                         <const real*>p.matrix + i * p.out_stride + at, p.out_stride,
-                         <const real*>p.x + v * p.x_vector + at, p.x_vector, n,
-                         0 if v else p.ahead, totals + v * FEW_OUTPUTS + i - begin, FEW_OUTPUTS)
-                i += 4
-            v += several
-        at += n
-
-
 cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py_ssize_t end_depth,
                     const VectorProduct* p, double* totals, real zero) noexcept nogil:
-    """totals[FEW_OUTPUTS * v + i - begin] = sum over a range of the depth; four rows share each
-    load of x.
+    """totals[FEW_OUTPUTS * v + i - begin] = sum over a range of the depth.
+
+    Several vectors go four or two at a time: they have unit strides, and behind an odd number of
+    them there is one of zeros.
     """
     cdef real gathered[DOT_BLOCK]
-    cdef Py_ssize_t i, n, at = first_depth
+    cdef Py_ssize_t n, i, v, several, at = first_depth
+    cdef Py_ssize_t n_vectors = p.n_vectors if p.n_vectors == 1 else even(p.n_vectors)
+    cdef Py_ssize_t block = DOT_BLOCK if n_vectors == 1 else DOT_BLOCK // 2
     cdef const real* x
-    cdef const real* row
-    if p.n_vectors > 1:
-        dots_several(begin, end, first_depth, end_depth, p, totals, zero)
-        return
-    memset(totals, 0, (end - begin) * sizeof(double))
+    memset(totals, 0, (end - begin if n_vectors == 1 else n_vectors * FEW_OUTPUTS)
+           * sizeof(double))
     while at < end_depth:
-        n = min(<Py_ssize_t>DOT_BLOCK, end_depth - at)
+        n = min(block, end_depth - at)
         x = x_block(p, at, n, gathered)
-        i = begin
-        while i + 4 <= end:
-            row = <const real*>p.matrix + i * p.out_stride + at
-            dot_rows(row, p.out_stride, 4, x, n, p.ahead, totals + i - begin)
-            i += 4
-        while i < end:
-            row = <const real*>p.matrix + i * p.out_stride + at
-            dot_rows(row, p.out_stride, 1, x, n, p.ahead, totals + i - begin)
-            i += 1
+        v = 0
+        while v < n_vectors:
+            several = 4 if n_vectors - v >= 4 else min(<Py_ssize_t>2, n_vectors - v)
+            i = begin
+            while i < end:
+                add_dots(min(dot_rows(several), end - i), several,
+                         <const real*>p.matrix + i * p.out_stride + at, p.out_stride,
+                         x + v * p.x_vector, p.x_vector, n, 0 if v else p.ahead,
+                         totals + v * FEW_OUTPUTS + i - begin, FEW_OUTPUTS)
+                i += dot_rows(several)
+            v += several
         at += n
 
 
@@ -148,7 +104,7 @@ cdef void dots(Py_ssize_t begin, Py_ssize_t end, const VectorProduct* p, real ze
     while begin < end:
         # So few rows at a time that they read x while it is in the L1 cache, and that a short
         # matrix is still swept along its rows.
-        n = min(4 if p.depth > DOT_BLOCK else <Py_ssize_t>FEW_OUTPUTS, end - begin)
+        n = min(8 if p.depth > DOT_BLOCK else <Py_ssize_t>FEW_OUTPUTS, end - begin)
         dots_over(begin, begin + n, 0, p.depth, p, totals, zero)
         for v in range(p.n_vectors):
             for i in range(n):
@@ -345,7 +301,7 @@ cdef int multiply_vector(const VectorProduct* product) except -1 nogil:
             gather_vectors(p, <float*>scratch)
         elif p.n_vectors > 1:
             gather_vectors(p, <double*>scratch)
-        parallel_for(p.n_out, 4, work_ns, dots_body, p)
+        parallel_for(p.n_out, 8, work_ns, dots_body, p)
     else:
         parallel_for((p.n_out + STRIP_GRAIN - 1) // STRIP_GRAIN, 1, work_ns, sums_body, p)
     return 0

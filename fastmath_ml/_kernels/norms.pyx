@@ -10,7 +10,7 @@ with the length. A few long lines are cut into segments fixed by the shape.
 """
 
 from cython cimport floating as real
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, sqrt
 from libc.string cimport memset
 
 cimport numpy as cnp
@@ -243,6 +243,23 @@ def reduce_magnitudes(cnp.ndarray x, cnp.ndarray out, int kind):
                            merge_segment, p.out, &p)
         else:
             parallel_for(p.n_outer * p.strips, 1, work_ns, items_body, &p)
+
+
+def root_in_place(cnp.ndarray x):
+    """The smallest and the largest square root of x, float64 and C-ordered, which they replace.
+
+    NaN is neither; of none at all, infinity and 0.
+    """
+    cdef double* to = <double*>cnp.PyArray_DATA(x)
+    cdef double lowest = INFINITY, largest = 0
+    cdef Py_ssize_t i
+    for i in range(cnp.PyArray_SIZE(x)):
+        to[i] = sqrt(to[i])
+        if to[i] < lowest:
+            lowest = to[i]
+        if to[i] > largest:
+            largest = to[i]
+    return lowest, largest
 
 
 KINDS = {"sum": SUM, "squares": SQUARES, "largest": LARGEST, "smallest": SMALLEST,
