@@ -12,8 +12,10 @@ from ._lapack import QUIET_ORDER
 from ._operators import Dense, Function, check_finite, largest_entry, square_operator
 
 WHICH = ("LM", "LA", "SA", "BE")
-# Up to this order LAPACK solves the whole problem.
-SMALL_ORDER = 96
+# Up to this order LAPACK solves the whole problem. For a covariance of order 200 and two pairs that
+# takes 3.4 ms, block Lanczos 2.5 ms; for a normal matrix 4 ms and 9 ms. The columns of a sparse
+# matrix or an operator have to be asked for first.
+SMALL_ARRAY, SMALL_ORDER = 200, 96
 
 
 class PowerResult(NamedTuple):
@@ -290,7 +292,8 @@ def eigh_topk(
         operator = operator.scaled(factor)
     else:
         factor = 1.0
-    if order <= max(SMALL_ORDER, 4 * k) and order <= 4096:
+    small = SMALL_ARRAY if isinstance(operator, Dense) else SMALL_ORDER
+    if order <= max(small, 4 * k) and order <= 4096:
         pairs = solve_whole(operator, k, which)
     else:
         pairs = extremal_pairs(

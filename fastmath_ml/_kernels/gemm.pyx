@@ -159,6 +159,11 @@ cdef int multiply_converted(const Product* p) except -1 nogil:
 
 # ---- dispatch ----
 
+cdef bint is_small_tile(const Product* p) noexcept nogil:
+    return is_small(p) and (p.depth < DOT_DEPTH or (p.n_rows > MAX_VECTORS
+                                                    and p.n_cols > MAX_VECTORS))
+
+
 cdef int multiply(const Product* product) except -1 nogil:
     cdef VectorProduct v
     cdef bint small, is_long
@@ -166,10 +171,10 @@ cdef int multiply(const Product* product) except -1 nogil:
         return 0
     if product.c_type != AS_COMPUTED:
         return multiply_converted(product)
-    small = is_small(product)
-    if small and product.depth < DOT_DEPTH:
+    if is_small_tile(product):
         multiply_small(product)
         return 0
+    small = is_small(product)
     if (product.computed == FLOATING and product.a_type == AS_COMPUTED
             and product.b_type == AS_COMPUTED):
         is_long = (product.depth >= 2 * SEGMENT and product.finish == NULL

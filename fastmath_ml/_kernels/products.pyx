@@ -9,14 +9,14 @@ from libc.string cimport memset
 cimport numpy as cnp
 
 from fastmath_ml._kernels.blocks cimport (
-    FLOATING, INTEGERS, PAIRS, is_small, multiply_small,
+    FLOATING, INTEGERS, PAIRS, multiply_small,
 )
 from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, UINT8,
     UINT16, UINT32, UINT64, element_bytes,
 )
 from fastmath_ml._kernels.gemm cimport (
-    OUT_OF_MEMORY, Product, multiply, multiply_or_raise,
+    OUT_OF_MEMORY, Product, is_small_tile, multiply, multiply_or_raise,
 )
 from fastmath_ml._kernels.matvec cimport dot
 from fastmath_ml._kernels.overlap cimport overlaps
@@ -154,7 +154,7 @@ cdef int multiply_items(Py_ssize_t begin, Py_ssize_t end, const Stack* stack) ex
     cdef Py_ssize_t index[64]
     cdef Py_ssize_t rest = begin
     cdef int i, status
-    cdef bint small = is_small(&p), dot = is_dot(&p)
+    cdef bint small = is_small_tile(&p), dot = is_dot(&p)
     for i in range(stack.n_axes - 1, -1, -1):
         index[i] = rest % stack.shape[i]
         rest //= stack.shape[i]
