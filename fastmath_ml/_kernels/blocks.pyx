@@ -96,6 +96,7 @@ cdef struct Plan:
     bint pack_a
     bint bring_rows                             # A is read in place, and comes from memory
     bint mirrored                               # compute one triangle and mirror it
+    bint shared                                 # packed panels of B serve as A, too
     bint out_of_memory
     number_type number
 
@@ -201,7 +202,8 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
     cdef const Product* p = plan.product
     cdef Py_ssize_t max_height = tile_rows(zero), width = tile_cols(zero)
     cdef Py_ssize_t n_rows = end_row - first_row
-    cdef Py_ssize_t height = ceil_div(n_rows, ceil_div(n_rows, max_height))
+    cdef Py_ssize_t row_run = width if plan.shared else n_rows
+    cdef Py_ssize_t height = ceil_div(row_run, ceil_div(row_run, max_height))
     cdef Py_ssize_t chunk_depth = plan.end_depth - plan.first_depth
     cdef Py_ssize_t first_panel, end_panel, panel_step = 0
     cdef Py_ssize_t depth_at, row, col, rows, cols, panel, group, group_row, group_end
@@ -248,6 +250,8 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
         group_row = first_row
         while group_row < end_row:
             group_end = min(group_row + group, end_row)
+            if plan.shared and group == height:
+                group_end = min(group_end, group_row // width * width + width)
             col = first_col
             while col < end_col:
                 panel = (col - plan.origin) // width
@@ -266,7 +270,12 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                     rows = min(height, group_end - row)
                     if plan.mirrored and col + cols <= row:
                         break
-                    if plan.pack_a:
+                    if plan.shared:
+                        rows = min(rows, width - row % width)
+                        x.a = packed_b + row // width * panel_step + row % width
+                        x.a_row = 1
+                        x.a_depth = width
+                    elif plan.pack_a:
                         x.a = packed_a + (row - first_row) * x.depth
                         x.a_row = 1
                         x.a_depth = rows
@@ -389,7 +398,7 @@ cdef Py_ssize_t aligned_origin(const Product* p, Py_ssize_t width) noexcept nogi
 
 cdef int multiply_as(const Product* p, number_type computed, number zero) except -1 nogil:
     cdef Py_ssize_t width = tile_cols(zero), max_height = tile_rows(zero)
-    cdef Py_ssize_t row, chunk_depth, chunk_cols, n_col_panels
+    cdef Py_ssize_t row, chunk_depth, chunk_cols, n_col_panels, whole_depth
     cdef double work_ns
     cdef int status
     cdef bint in_place
@@ -408,8 +417,6 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
     plan.pack_a = (p.row_scale != NULL or p.finish != NULL or n_col_panels > IN_PLACE_PANELS
                    or (p.a_row != 1 and p.a_depth != 1)
                    or computed >= UINT32_NUMBER or p.a_type != AS_COMPUTED)
-    plan.bring_rows = (not plan.pack_a and p.a_depth == 1
-                       and p.n_rows * p.depth * <Py_ssize_t>sizeof(number) >= FAR_BYTES)
     # Either way C is symmetric to the bit: a b + c is b a + c. Shallow products wait for the
     # writing of C and not for arithmetic, and mirroring writes less evenly.
     plan.mirrored = p.symmetric and p.depth > MIRROR_DEPTH
@@ -420,10 +427,27 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
     in_place = (p.b_col == 1 and p.col_scale == NULL and p.b_type == AS_COMPUTED
                 and min(p.depth, plan.depth_block) * p.n_cols * <Py_ssize_t>sizeof(number)
                 <= IN_PLACE_BYTES)
+    # The depth for which the packing buffer holds all of B, in whole blocks.
+    whole_depth = (CHUNK_BYTES // ((n_col_panels + 1) * width * <Py_ssize_t>sizeof(number))
+                   // plan.depth_block * plan.depth_block)
+    plan.shared = (plan.mirrored and (number is float or number is double)
+                   and (plan.pack_a or not in_place)
+                   and whole_depth >= (min(p.depth, <Py_ssize_t>CHUNK_DEPTH) if p.whole_panels
+                                       else 1))
+    if plan.shared:
+        # What is packed once serves on both sides.
+        plan.pack_a = in_place = False
+    plan.bring_rows = (not plan.pack_a and not plan.shared and p.a_depth == 1
+                       and p.n_rows * p.depth * <Py_ssize_t>sizeof(number) >= FAR_BYTES)
     plan.flat = not (in_place or plan.mirrored or p.whole_panels) and (
         p.n_rows <= FLAT_TILES * max_height)
     if not (in_place or plan.flat):
         chunk_depth = min(p.depth, CHUNK_DEPTH)
+        if plan.shared and not p.whole_panels:
+            # Where a depth block of B fits into L2 it is used before the next one is packed.
+            chunk_depth = min(chunk_depth, whole_depth)
+            if plan.depth_block * p.n_cols * <Py_ssize_t>sizeof(number) <= 2 * row_block_bytes:
+                chunk_depth = min(p.depth, plan.depth_block)
         chunk_cols = min((n_col_panels + 1) * width,
                          CHUNK_BYTES // (chunk_depth * <Py_ssize_t>sizeof(number)) // width * width)
         plan.packed_b = thread_scratch(SCRATCH_B, chunk_depth * chunk_cols * sizeof(number))
