@@ -468,3 +468,17 @@ def test_plain_text_lines_up():
 )
 def test_times_have_three_digits_and_a_unit(seconds, text):
     assert table.show_time(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(1e-3, 1), (1e-6, 0)])
+def test_spread_of_the_ratios(monkeypatch, capsys, seconds, code):
+    """Only a case that takes long enough counts."""
+    from benchmarks import ratio_spread
+
+    answers = iter([{"steady": (2.0, 1e-3), "wide": (ratio, seconds)} for ratio in (1.0, 1.2, 1.1)])
+    monkeypatch.setattr(ratio_spread, "repetition", lambda pattern: next(answers))
+    assert ratio_spread.main(["--repetitions", "3", "--busy", "0"]) == code
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["1.200", "ratio", "1.10"]
+    assert lines[1].split()[:3] == ["1.000", "ratio", "2.00"]
+    assert lines[2] == f"{code} of 2 cases spread by more than 1.1"

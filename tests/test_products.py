@@ -82,7 +82,10 @@ def test_a_long_depth_is_shared_by_the_threads(rng, dtype, n_out):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (33, 40), (300, 70), (70, 300), (7000, 65)])
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1), (5, 3), (33, 40), (300, 70), (70, 300), (7000, 65), (3500, 270), (500, 1100)],
+)
 def test_gram(rng, dtype, shape):
     x = rng.standard_normal(shape).astype(dtype)
     expected, magnitude = reference.gram(x), reference.gram(abs(x))

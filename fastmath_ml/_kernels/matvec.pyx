@@ -22,7 +22,7 @@ from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
-    vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial, vsum,
+    vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial,
 )
 
 cdef extern from "dots.h" namespace "fm" nogil:

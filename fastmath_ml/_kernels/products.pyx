@@ -154,7 +154,7 @@ cdef int multiply_items(Py_ssize_t begin, Py_ssize_t end, const Stack* stack) ex
     cdef Py_ssize_t index[64]
     cdef Py_ssize_t rest = begin
     cdef int i, status
-    cdef bint small = is_small_tile(&p), dot = is_dot(&p)
+    cdef bint small = is_small_tile(&p), dots = is_dot(&p)
     for i in range(stack.n_axes - 1, -1, -1):
         index[i] = rest % stack.shape[i]
         rest //= stack.shape[i]
@@ -162,7 +162,7 @@ cdef int multiply_items(Py_ssize_t begin, Py_ssize_t end, const Stack* stack) ex
         p.b = <const char*>p.b + index[i] * stack.b_stride[i]
         p.c = <char*>p.c + index[i] * stack.c_stride[i]
     while True:
-        if dot:
+        if dots:
             multiply_dot(&p)
         elif small:
             multiply_small(&p)
@@ -249,7 +249,7 @@ def product_plain(x1, x2, out, int a_axes, int b_axes):
     """The product of two operands of one real or boolean dtype, with any strides; else None.
 
     The common case, recognised before any general code runs. a_axes and b_axes: on how many of the
-    last axes an operand's matrix or vector lies; 0: on two, or on one if there are no more. `out` is
+    last axes an operand's matrix or vector lies; 0: on two, or on one if there are no more. `out`:
     None or an array of that dtype and of the right shape, with whole rows in memory, that shares no
     memory with the others; else None too.
     """
