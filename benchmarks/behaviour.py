@@ -20,7 +20,7 @@ import numpy as np
 
 from .cases import BY_KEY
 from .machine import available_cpus
-from .measure import calls_per_sample, time_calls
+from .measure import busy_processes, calls_per_sample, time_calls
 
 ROOT = Path(__file__).parent.parent
 BUDGET = 0.06  # seconds for a figure
@@ -33,7 +33,6 @@ SCALED = (
     "optim.Adam float32 100 of 10000",
 )
 LOADED = SCALED[:3]
-BUSY = "while True: pass"
 FIRST = """
 import json, sys, time
 import numpy as np
@@ -155,14 +154,10 @@ def load() -> dict[str, list[float]]:
         case = BY_KEY[key]
         calls[key] = case.ours(case.inputs())
         found[key] = [median(samples_of(calls[key], 2 * BUDGET))]
-    with subprocess.Popen([sys.executable, "-c", BUSY]) as busy:
-        try:
-            time.sleep(0.1)
-            for key, call in calls.items():
-                samples = sorted(samples_of(call, 4 * BUDGET))
-                found[key] += [median(samples), samples[int(0.95 * (len(samples) - 1))]]
-        finally:
-            busy.kill()
+    with busy_processes(1):
+        for key, call in calls.items():
+            samples = sorted(samples_of(call, 4 * BUDGET))
+            found[key] += [median(samples), samples[int(0.95 * (len(samples) - 1))]]
     return found
 
 

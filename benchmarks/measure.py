@@ -10,9 +10,12 @@ Two regimes, because a user's script has both: 'steady', calls in a row, and 'is
 every call follows a sleep and finds its worker threads asleep.
 """
 
+import contextlib
 import itertools
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -28,6 +31,19 @@ CALLS_PER_ISOLATED_BLOCK = 4
 HOPELESS = 1.25  # a setting this much slower than the peer's best one is dropped
 
 REGIMES = ("steady", "isolated")
+
+
+@contextlib.contextmanager
+def busy_processes(n: int) -> Iterator[None]:
+    """That many other processes keep a CPU busy each, from about now on."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(n):
+            process = stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            )
+            stack.callback(process.kill)
+        time.sleep(0.1 if n else 0)
+        yield
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What the thread pool costs and gains: the figures that docs/dev/threads.md quotes.
 
-    python benchmarks/pool_latency.py [--threads N] [--rounds N]
+    python -m benchmarks.pool_latency [--threads N] [--rounds N]
 
 Work is arithmetic that touches no memory, so a perfect pool halves its time on two threads. One
 thread and several alternate in blocks within one run; a share of the machine's noise then falls on
@@ -17,6 +17,8 @@ import time
 
 from fastmath_ml._kernels import pool
 from fastmath_ml._threads import get_num_threads, num_threads
+
+from .measure import busy_processes
 
 STEADY, ISOLATED = 0, 5000  # microseconds of sleep before each call
 N_ITEMS = 256
@@ -104,9 +106,7 @@ def main():
     works_us = (16, 30, 60, 100, 200, 400, 1000, 4000)
     table("quiet", args.threads, works_us, args.rounds, round_ns)
 
-    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        time.sleep(0.5)
+    with busy_processes(1):
         table(
             "beside one busy process (target: ratios of at most 1.3)",
             args.threads,
@@ -114,9 +114,6 @@ def main():
             args.rounds,
             round_ns,
         )
-    finally:
-        busy.kill()
-        busy.wait()
     for n in (1, args.threads):
         times = [ctrl_c_ms(n, round_ns) for _ in range(7)]
         print(

@@ -6,38 +6,20 @@ code is 1 if a case that takes longer than SHORT spreads by more than ALLOWED.
 """
 
 import argparse
-import contextlib
 import json
-import multiprocessing
+import re
 import subprocess
 import sys
 from statistics import median
+
+from .measure import busy_processes
 
 ALLOWED = 1.10
 SHORT = 5e-6  # seconds; below, a call is mostly Python
 
 
-@contextlib.contextmanager
-def busy_processes(n: int):
-    spinning = [multiprocessing.Process(target=spin, daemon=True) for _ in range(n)]
-    for process in spinning:
-        process.start()
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-
-
-def spin():
-    while True:
-        sum(range(10_000))
-
-
 def measure(pattern: str) -> dict:
     """One repetition: {case: (ratio, seconds of ours)}."""
-    import re
-
     import fastmath_ml as fm
 
     from .suite import ratios

@@ -32,7 +32,8 @@ def with_options(
 ) -> Any:
     """The kernels where no option is given, else NumPy's own `function`."""
     if (
-        dtype is None
+        function is not np.matmul  # which has tried that
+        and dtype is None
         and axes is NO_VALUE
         and axis is NO_VALUE
         and keepdims is False
@@ -70,7 +71,7 @@ def _has_override(x: Any) -> bool:
     )
 
 
-# How many core axes the operands of each function have; None: 0: two, or one of a vector.
+# How many core axes the operands of each function have; 0: two, or one of a vector.
 _CORE_AXES: dict[Any, tuple[int, int]] = {
     np.matmul: (0, 0),
     np.vecdot: (1, 1),

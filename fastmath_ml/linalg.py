@@ -116,7 +116,7 @@ def matmul(
     >>> fm.matmul(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
     array([21., 43.])
     """
-    # As with_options begins; its call would cost a third of a 4 x 4 product.
+    # As with_options begins for the others; its call would cost a third of a 4 x 4 product.
     if (
         dtype is None
         and axes is NO_VALUE

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import assert_same_bits
 
 import fastmath_ml as fm
 from fastmath_ml import reference
@@ -84,7 +85,7 @@ def test_a_long_depth_is_shared_by_the_threads(rng, dtype, n_out):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "shape",
-    [(1, 1), (5, 3), (33, 40), (300, 70), (70, 300), (7000, 65), (3500, 270), (500, 1100)],
+    [(1, 1), (5, 3), (33, 40), (300, 70), (70, 300), (7000, 65), (3500, 270), (2000, 1100)],
 )
 def test_gram(rng, dtype, shape):
     x = rng.standard_normal(shape).astype(dtype)
@@ -131,6 +132,11 @@ def test_semantics_are_numpys(rng, name):
             out = np.empty(expected.shape[::-1]).T
             assert ours(a, b, out=out) is out
             np.testing.assert_allclose(out, expected, rtol=1e-13, atol=1e-13)
+    # No rows or columns in a stack that is not empty.
+    a, b = {"vecdot": ((2, 0), (0,)), "matvec": ((2, 0, 3), (3,)), "vecmat": ((3,), (2, 3, 0))}[
+        name
+    ]
+    assert_same_bits(ours(np.ones(a), np.ones(b)), numpys(np.ones(a), np.ones(b)))
     a, b = rng.standard_normal(core[0]), rng.standard_normal(core[1])
     # Complex numbers are NumPy's own.
     assert ours(a.astype(int), b.astype(int)).dtype == int
@@ -170,3 +176,31 @@ def test_the_place_of_out_in_memory_does_not_matter(rng, dtype, shape):
     magnitude = reference.matmul(abs(a), abs(b))
     assert_products_close(results[0], reference.matmul(a, b), magnitude, depth)
     assert all(np.array_equal(results[0], other) for other in results)
+
+
+def test_a_vecdot_is_the_same_however_it_is_called(rng, dtype):
+    """As a stack, as a row, as lists, out into a gap, longer than what one thread takes."""
+    for n in (1, 5, 15, 16, 100, 70_000, 200_000):
+        a, b = rng.standard_normal((2, 3, n)).astype(dtype)
+        want = np.array([fm.vecdot(x, y) for x, y in zip(a, b, strict=True)])
+        assert want.dtype == dtype
+        assert_same_bits(fm.vecdot(a, b), want)
+        assert_same_bits(fm.vecdot(a[:, None], b[:, None])[:, 0], want)
+        products = [fm.matmul(x[None], y[:, None]) for x, y in zip(a, b, strict=True)]
+        assert_same_bits(np.ravel(products), want)
+        wide = np.full((3, 2), np.nan, dtype)
+        fm.vecdot(a, b, out=wide[:, 0])
+        assert_same_bits(wide[:, 0].copy(), want)
+        assert np.isnan(wide[:, 1]).all()
+        np.testing.assert_allclose(
+            want, np.sum(a.astype(np.longdouble) * b, axis=1).astype(float),
+            atol=60 * np.finfo(dtype).eps * n**0.5,
+        )  # fmt: skip
+
+
+def test_out_that_overlaps_an_operand(rng):
+    a = rng.standard_normal((4, 4))
+    for function, x, y in ((fm.vecdot, a.copy(), a), (fm.matvec, a.copy(), a[0].copy())):
+        want = function(x, y)
+        assert np.shares_memory(function(x, y, out=x[0]), x)
+        assert_same_bits(x[0].copy(), want)

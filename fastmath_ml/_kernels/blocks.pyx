@@ -12,7 +12,7 @@ can feed the multiply-adds:
 An operand that is small, or that few tiles read, is read where it is instead of being packed.
 Where one task has all rows of C (A is flat), nobody else wants its columns of B, and it packs them
 itself, a depth block at a time: they stay in L2. Operands of other types than the computed one are
-converted while they are packed (convert.h).
+converted while they are packed (convert.h). Of A A^T only B is packed, and serves as A as well.
 
 The depth block is a constant of the dtype and every element of C is one chain of multiply-adds per
 depth block, added to C in order: its bits depend neither on the threads, nor on the cache sizes,
@@ -431,11 +431,11 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
     whole_depth = (CHUNK_BYTES // ((n_col_panels + 1) * width * <Py_ssize_t>sizeof(number))
                    // plan.depth_block * plan.depth_block)
     plan.shared = (plan.mirrored and (number is float or number is double)
-                   and (plan.pack_a or not in_place)
+                   and (plan.pack_a or not in_place) and 2 * width > max_height
                    and whole_depth >= (min(p.depth, <Py_ssize_t>CHUNK_DEPTH) if p.whole_panels
                                        else 1))
     if plan.shared:
-        # What is packed once serves on both sides.
+        # What is packed once serves on both sides, to tiles of no more rows than a panel has.
         plan.pack_a = in_place = False
     plan.bring_rows = (not plan.pack_a and not plan.shared and p.a_depth == 1
                        and p.n_rows * p.depth * <Py_ssize_t>sizeof(number) >= FAR_BYTES)

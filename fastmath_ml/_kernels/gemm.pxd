@@ -7,5 +7,8 @@ cdef int multiply(const Product* product) except -1 nogil
 # multiply, for callers with the GIL: MemoryError in place of OUT_OF_MEMORY.
 cdef int multiply_or_raise(const Product* product, bint keep_gil) except -1
 
-# Whether the product is a small one that the register tile does best: what multiply_small is for.
+# For stacks, whether a product of it is a small one that the register tile does best, for
+# multiply_small, or the dot of two short vectors.
 cdef bint is_small_tile(const Product* p) noexcept nogil
+cdef bint is_dot(const Product* p) noexcept nogil
+cdef void multiply_dot(const Product* p) noexcept nogil

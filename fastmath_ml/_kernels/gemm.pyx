@@ -17,7 +17,9 @@ from fastmath_ml._kernels.blocks cimport FLOATING, is_small, multiply_blocks, mu
 from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, convert_result, element_bytes,
 )
-from fastmath_ml._kernels.matvec cimport MAX_VECTORS, VectorProduct, multiply_vector
+from fastmath_ml._kernels.matvec cimport (
+    LONG_DOT, MAX_VECTORS, VectorProduct, dot, multiply_vector,
+)
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
 
@@ -159,9 +161,28 @@ cdef int multiply_converted(const Product* p) except -1 nogil:
 
 # ---- dispatch ----
 
+cdef bint is_dot(const Product* p) noexcept nogil:
+    """Whether the product is one number, from two vectors without gaps, too short to be shared."""
+    return (p.n_rows == 1 and p.n_cols == 1 and p.a_depth == 1 and p.b_depth == 1
+            and p.depth <= LONG_DOT and p.computed == FLOATING
+            and p.a_type == AS_COMPUTED and p.b_type == AS_COMPUTED and p.c_type == AS_COMPUTED
+            and p.row_scale == NULL and p.col_scale == NULL and p.finish == NULL
+            and not p.accumulate)
+
+
+cdef void multiply_dot(const Product* p) noexcept nogil:
+    if p.itemsize == 4:
+        (<float*>p.c)[0] = <float>dot(<const float*>p.a, <const float*>p.b, p.depth)
+    else:
+        (<double*>p.c)[0] = dot(<const double*>p.a, <const double*>p.b, p.depth)
+
+
+cdef inline bint takes_no_dots(const Product* p) noexcept nogil:
+    return p.depth < DOT_DEPTH or (p.n_rows > MAX_VECTORS and p.n_cols > MAX_VECTORS)
+
+
 cdef bint is_small_tile(const Product* p) noexcept nogil:
-    return is_small(p) and (p.depth < DOT_DEPTH or (p.n_rows > MAX_VECTORS
-                                                    and p.n_cols > MAX_VECTORS))
+    return is_small(p) and takes_no_dots(p)
 
 
 cdef int multiply(const Product* product) except -1 nogil:
@@ -171,10 +192,13 @@ cdef int multiply(const Product* product) except -1 nogil:
         return 0
     if product.c_type != AS_COMPUTED:
         return multiply_converted(product)
-    if is_small_tile(product):
-        multiply_small(product)
+    if is_dot(product):
+        multiply_dot(product)
         return 0
     small = is_small(product)
+    if small and takes_no_dots(product):
+        multiply_small(product)
+        return 0
     if (product.computed == FLOATING and product.a_type == AS_COMPUTED
             and product.b_type == AS_COMPUTED):
         is_long = (product.depth >= 2 * SEGMENT and product.finish == NULL

@@ -7,7 +7,7 @@ the gradient:
     for each segment of SEGMENT rows, in parallel
       for each block of rows (block_rows)              X is read once from memory
         z = X_block W^T                                the register tile, or dots for one model
-        r, loss = residual of z                        across the rows, a row in each lane
+        r, loss = residual of z                        a row or a model in each lane
         gradient of the segment += r^T X_block         the register tile, X from the cache
       total += gradient of the segment                 in float64, in the order of the segments
 
@@ -68,7 +68,7 @@ cdef struct Sweep:
     bint out_of_memory
 
 
-# ---- residuals: z becomes dloss/dz, a row of X in each lane ----
+# ---- residuals: z becomes dloss/dz, a row of X or a model in each lane ----
 
 cdef inline vec[real] load(const real* x, Py_ssize_t n, real zero) noexcept nogil:
     return vload(x) if n == vlanes(zero) else vload_partial(x, n)

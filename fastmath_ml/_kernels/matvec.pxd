@@ -4,6 +4,7 @@ from cython cimport floating as real
 
 cdef enum:
     MAX_VECTORS = 8
+    LONG_DOT = 1 << 16          # depth up to which few outputs are no work for several threads
 
 # y_iv = sum over p of matrix_ip x_pv, for float32 (itemsize 4) or float64 (8), and at most
 # MAX_VECTORS vectors. Strides count elements; the matrix has unit stride along one of its axes.

@@ -1,7 +1,9 @@
 """Matrix times one vector or a few: the matrix is read once, in the direction in which it lies.
 
     unit stride along the depth     dots: eight outputs at a time, lanes along the depth; blocks of
-                                    DOT_BLOCK products are summed in the dtype, blocks in float64
+                                    DOT_BLOCK products are summed in the dtype, blocks in float64.
+                                    The order of a sum depends on whether its output is in a full
+                                    group of eight, counted from the first
     unit stride along the outputs   sums: lanes along the outputs; SUM_STEPS steps of the depth are
                                     added to a strip of outputs that stays in the L1 cache, eight
                                     steps for each time that it is loaded and stored; the next
@@ -276,7 +278,7 @@ cdef int multiply_vector(const VectorProduct* product) except -1 nogil:
     cdef bint along_depth = p.depth_stride == 1
     cdef Py_ssize_t i, segment = 0, n_bytes = p.n_out * sizeof(double)
     cdef void* scratch = NULL
-    if p.n_vectors == 1 and p.n_out <= FEW_OUTPUTS and p.depth > 2 * SEGMENT:
+    if p.n_vectors == 1 and p.n_out <= FEW_OUTPUTS and p.depth > LONG_DOT:
         segment = SEGMENT
     elif p.n_vectors == 1 and not along_depth and p.ahead and p.depth >= 4 * SUM_SEGMENT:
         segment = SUM_SEGMENT

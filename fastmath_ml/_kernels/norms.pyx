@@ -252,13 +252,14 @@ def root_in_place(cnp.ndarray x):
     """
     cdef double* to = <double*>cnp.PyArray_DATA(x)
     cdef double lowest = INFINITY, largest = 0
-    cdef Py_ssize_t i
-    for i in range(cnp.PyArray_SIZE(x)):
-        to[i] = sqrt(to[i])
-        if to[i] < lowest:
-            lowest = to[i]
-        if to[i] > largest:
-            largest = to[i]
+    cdef Py_ssize_t i, n = cnp.PyArray_SIZE(x)
+    with nogil:
+        for i in range(n):
+            to[i] = sqrt(to[i])
+            if to[i] < lowest:
+                lowest = to[i]
+            if to[i] > largest:
+                largest = to[i]
     return lowest, largest
 
 

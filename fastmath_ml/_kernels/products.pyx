@@ -16,9 +16,8 @@ from fastmath_ml._kernels.convert cimport (
     UINT16, UINT32, UINT64, element_bytes,
 )
 from fastmath_ml._kernels.gemm cimport (
-    OUT_OF_MEMORY, Product, is_small_tile, multiply, multiply_or_raise,
+    OUT_OF_MEMORY, Product, is_dot, is_small_tile, multiply, multiply_dot, multiply_or_raise,
 )
-from fastmath_ml._kernels.matvec cimport dot
 from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport parallel_for
 
@@ -119,23 +118,9 @@ cdef bint has_whole_rows(cnp.ndarray out) noexcept:
             and cnp.PyArray_STRIDE(out, 0) >= row)
 
 
-cdef inline bint is_dot(const Product* p) noexcept nogil:
-    """Whether the product is one number, from two vectors without gaps."""
-    return (p.n_rows == 1 and p.n_cols == 1 and p.a_depth == 1 and p.b_depth == 1
-            and p.computed == FLOATING and p.a_type == AS_COMPUTED and p.b_type == AS_COMPUTED
-            and p.c_type == AS_COMPUTED)
-
-
 cdef inline double dot_ns(const Product* p) noexcept nogil:
     """About 20 GB/s from memory on one core, and five nanoseconds a call."""
     return 5.0 + p.depth * p.itemsize / 10.0
-
-
-cdef inline void multiply_dot(const Product* p) noexcept nogil:
-    if p.itemsize == 4:
-        (<float*>p.c)[0] = <float>dot(<const float*>p.a, <const float*>p.b, p.depth)
-    else:
-        (<double*>p.c)[0] = dot(<const double*>p.a, <const double*>p.b, p.depth)
 
 
 cdef struct Stack:
@@ -204,7 +189,7 @@ cdef int multiply_stack(Stack* stack, cnp.ndarray out) except -1:
         stack.shape[i] = cnp.PyArray_DIM(out, i)
         stack.c_stride[i] = cnp.PyArray_STRIDE(out, i)
         n_products *= stack.shape[i]
-    if n_products == 0:
+    if n_products == 0 or p.n_rows == 0 or p.n_cols == 0:
         return 0
     if is_dot(p):
         product_ns = dot_ns(p)

@@ -25,8 +25,8 @@
 //   the error of the smaller part of the logarithm, times p: about |p| / 8 ulp beyond that of exp.
 //
 // The polynomials are weighted minimax fits to the relative error of the result, their coefficients
-// rounded one by one as those of exp and log. Errors (float, double): tanh and log1p on
-// [0, 1] 2^-27.7, 2^-56.4 and 2^-59.4, erf 2^-29.4 and 2^-56.1 below 1, 2^-29.8 and 2^-59.4 beyond.
+// rounded one by one as those of exp and log. Errors (float, double): tanh 2^-27.7 and 2^-56.4,
+// log1p on [0, 1] 2^-27.7 and 2^-59.4, erf 2^-29.4 and 2^-56.1 below 1, 2^-29.8 and 2^-59.4 beyond.
 #ifndef FASTMATH_ML_SIMD_SPECIAL_H
 #define FASTMATH_ML_SIMD_SPECIAL_H
 
