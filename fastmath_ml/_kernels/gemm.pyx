@@ -162,9 +162,8 @@ cdef int multiply_converted(const Product* p) except -1 nogil:
 # ---- dispatch ----
 
 cdef bint is_dot(const Product* p) noexcept nogil:
-    """Whether the product is one number, from two vectors without gaps, too short to be shared."""
-    return (p.n_rows == 1 and p.n_cols == 1 and p.a_depth == 1 and p.b_depth == 1
-            and p.depth <= LONG_DOT and p.computed == FLOATING
+    """Whether the product is one number, from two vectors too short to be shared."""
+    return (p.n_rows == 1 and p.n_cols == 1 and p.depth <= LONG_DOT and p.computed == FLOATING
             and p.a_type == AS_COMPUTED and p.b_type == AS_COMPUTED and p.c_type == AS_COMPUTED
             and p.row_scale == NULL and p.col_scale == NULL and p.finish == NULL
             and not p.accumulate)
@@ -172,9 +171,11 @@ cdef bint is_dot(const Product* p) noexcept nogil:
 
 cdef void multiply_dot(const Product* p) noexcept nogil:
     if p.itemsize == 4:
-        (<float*>p.c)[0] = <float>dot(<const float*>p.a, <const float*>p.b, p.depth)
+        (<float*>p.c)[0] = <float>dot(
+            <const float*>p.a, p.a_depth, <const float*>p.b, p.b_depth, p.depth)
     else:
-        (<double*>p.c)[0] = dot(<const double*>p.a, <const double*>p.b, p.depth)
+        (<double*>p.c)[0] = dot(
+            <const double*>p.a, p.a_depth, <const double*>p.b, p.b_depth, p.depth)
 
 
 cdef inline bint takes_no_dots(const Product* p) noexcept nogil:

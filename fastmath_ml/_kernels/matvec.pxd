@@ -22,5 +22,6 @@ cdef struct VectorProduct:
 # 0, or OUT_OF_MEMORY.
 cdef int multiply_vector(const VectorProduct* product) except -1 nogil
 
-# a . b, both without gaps.
-cdef double dot(const real* a, const real* b, Py_ssize_t n) noexcept nogil
+# a . b, the same bits for any strides.
+cdef double dot(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_stride,
+                Py_ssize_t n) noexcept nogil

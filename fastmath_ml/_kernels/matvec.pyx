@@ -47,25 +47,29 @@ cdef enum:
 
 # ---- unit stride along the depth ----
 
-cdef double dot(const real* a, const real* b, Py_ssize_t n) noexcept nogil:
-    cdef double total = 0
-    cdef Py_ssize_t at = 0
-    while at < n:
-        total += dot_of(a + at, b + at, min(<Py_ssize_t>DOT_BLOCK, n - at))
-        at += DOT_BLOCK
-    return total
-
-
-cdef inline const real* x_block(const VectorProduct* p, Py_ssize_t first, Py_ssize_t n,
-                                real* copy) noexcept nogil:
-    """x[first : first + n], gathered into `copy` where x has gaps."""
-    cdef const real* x = <const real*>p.x + first * p.x_stride
+cdef inline const real* without_gaps(const real* x, Py_ssize_t stride, Py_ssize_t n,
+                                     real* copy) noexcept nogil:
+    """n elements of x, gathered into `copy` where it has gaps."""
     cdef Py_ssize_t i
-    if p.x_stride == 1:
+    if stride == 1:
         return x
     for i in range(n):
-        copy[i] = x[i * p.x_stride]
+        copy[i] = x[i * stride]
     return copy
+
+
+cdef double dot(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_stride,
+                Py_ssize_t n) noexcept nogil:
+    cdef real a_copy[DOT_BLOCK]
+    cdef real b_copy[DOT_BLOCK]
+    cdef double total = 0
+    cdef Py_ssize_t at = 0, size
+    while at < n:
+        size = min(<Py_ssize_t>DOT_BLOCK, n - at)
+        total += dot_of(without_gaps(a + at * a_stride, a_stride, size, a_copy),
+                        without_gaps(b + at * b_stride, b_stride, size, b_copy), size)
+        at += size
+    return total
 
 
 cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py_ssize_t end_depth,
@@ -84,7 +88,7 @@ cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
            * sizeof(double))
     while at < end_depth:
         n = min(block, end_depth - at)
-        x = x_block(p, at, n, gathered)
+        x = without_gaps(<const real*>p.x + at * p.x_stride, p.x_stride, n, gathered)
         v = 0
         while v < n_vectors:
             several = 4 if n_vectors - v >= 4 else min(<Py_ssize_t>2, n_vectors - v)
