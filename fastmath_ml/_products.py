@@ -31,17 +31,20 @@ def with_options(
     signature: Any,
 ) -> Any:
     """The kernels where no option is given, else NumPy's own `function`."""
-    if (
-        function is not np.matmul  # which has tried that
-        and dtype is None
-        and axes is NO_VALUE
-        and axis is NO_VALUE
-        and keepdims is False
-        and order == "K"
-        and signature is None
-        and casting == "same_kind"
-    ):
-        result = product_plain(x1, x2, out, *_CORE_AXES[function])
+    if function is not np.matmul:  # which has tried that
+        result = product_plain(
+            x1,
+            x2,
+            out,
+            *_CORE_AXES[function],
+            axes,
+            axis,
+            keepdims,
+            casting,
+            order,
+            dtype,
+            signature,
+        )
         if result is not None:
             return result
     options = {

@@ -117,18 +117,11 @@ def matmul(
     array([21., 43.])
     """
     # As with_options begins for the others; its call would cost a third of a 4 x 4 product.
-    if (
-        dtype is None
-        and axes is NO_VALUE
-        and axis is NO_VALUE
-        and keepdims is False
-        and order == "K"
-        and signature is None
-        and casting == "same_kind"
-    ):
-        result = product_plain(x1, x2, out, 0, 0)
-        if result is not None:
-            return result
+    result = product_plain(
+        x1, x2, out, 0, 0, axes, axis, keepdims, casting, order, dtype, signature
+    )
+    if result is not None:
+        return result
     return with_options(
         np.matmul, x1, x2, out, axes, axis, keepdims, casting, order, dtype, subok, signature
     )

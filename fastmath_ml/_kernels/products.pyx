@@ -8,6 +8,8 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
+from numpy import _NoValue as NO_VALUE
+
 from fastmath_ml._kernels.blocks cimport (
     FLOATING, INTEGERS, PAIRS, multiply_small,
 )
@@ -73,28 +75,41 @@ cdef int as_computed(int type, const Product* p) noexcept nogil:
     return AS_COMPUTED if type == INT64 or type == UINT64 else type
 
 
+cdef inline Py_ssize_t dim(cnp.ndarray x, int from_last) noexcept:
+    return cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - from_last)
+
+
+cdef inline Py_ssize_t stride(cnp.ndarray x, int from_last) noexcept:
+    """In elements: aligned arrays of the dtypes here have strides of whole ones."""
+    return cnp.PyArray_STRIDE(x, cnp.PyArray_NDIM(x) - from_last) // cnp.PyArray_ITEMSIZE(x)
+
+
+cdef inline void set_operands(Product* p, cnp.ndarray a, cnp.ndarray b, int a_axes,
+                              int b_axes) noexcept:
+    """All of p but the result and the types, from the matrices or vectors on the last axes."""
+    memset(p, 0, sizeof(Product))
+    p.itemsize = cnp.PyArray_ITEMSIZE(a)
+    p.a = cnp.PyArray_DATA(a)
+    p.b = cnp.PyArray_DATA(b)
+    p.depth = dim(a, 1)
+    p.a_depth = stride(a, 1)
+    p.b_depth = stride(b, b_axes)
+    # The stride of an axis of length 1 says nothing; 1 opens the paths for unit strides.
+    p.n_rows = p.n_cols = p.b_col = 1
+    if a_axes == 2:
+        p.n_rows = dim(a, 2)
+        p.a_row = stride(a, 2)
+    if b_axes == 2 and dim(b, 1) != 1:
+        p.n_cols = dim(b, 1)
+        p.b_col = stride(b, 1)
+
+
 cdef void describe(Product* p, cnp.ndarray x1, cnp.ndarray x2, cnp.ndarray out) noexcept:
     """The product of the matrices on the last two axes; row strides in elements."""
-    cdef int last1 = cnp.PyArray_NDIM(x1) - 1, last2 = cnp.PyArray_NDIM(x2) - 1
-    cdef int last = cnp.PyArray_NDIM(out) - 1
-    cdef int a_type = element_type_of(x1), b_type = element_type_of(x2)
-    cdef int c_type = element_type_of(out)
-    memset(p, 0, sizeof(Product))
-    p.n_rows = cnp.PyArray_DIM(out, last - 1)
-    p.n_cols = cnp.PyArray_DIM(out, last)
-    p.depth = cnp.PyArray_DIM(x1, last1)
-    set_types(p, a_type, b_type, c_type)
-    p.a = cnp.PyArray_DATA(x1)
-    p.a_row = cnp.PyArray_STRIDE(x1, last1 - 1) // element_bytes[a_type]
-    p.a_depth = cnp.PyArray_STRIDE(x1, last1) // element_bytes[a_type]
-    p.b = cnp.PyArray_DATA(x2)
-    p.b_depth = cnp.PyArray_STRIDE(x2, last2 - 1) // element_bytes[b_type]
-    p.b_col = cnp.PyArray_STRIDE(x2, last2) // element_bytes[b_type]
+    set_operands(p, x1, x2, 2, 2)
+    set_types(p, element_type_of(x1), element_type_of(x2), element_type_of(out))
     p.c = cnp.PyArray_DATA(out)
-    p.c_row = cnp.PyArray_STRIDE(out, last - 1) // element_bytes[c_type]
-    if p.n_cols == 1:
-        # The stride of an axis of length 1 says nothing; 1 opens the paths for unit strides.
-        p.b_col = 1
+    p.c_row = stride(out, 2)
 
 
 cdef void transpose(Product* p) noexcept nogil:
@@ -230,13 +245,14 @@ def matmul_stack(cnp.ndarray x1, cnp.ndarray x2, cnp.ndarray out):
     multiply_stack(&stack, out)
 
 
-def product_plain(x1, x2, out, int a_axes, int b_axes):
+def product_plain(x1, x2, out, int a_axes, int b_axes, axes, axis, keepdims, casting, order, dtype,
+                  signature):
     """The product of two operands of one real or boolean dtype, with any strides; else None.
 
-    The common case, recognised before any general code runs. a_axes and b_axes: on how many of the
-    last axes an operand's matrix or vector lies; 0: on two, or on one if there are no more. `out`:
-    None or an array of that dtype and of the right shape, with whole rows in memory, that shares no
-    memory with the others; else None too.
+    The common case, recognised before any general code runs, with none of NumPy's options. a_axes
+    and b_axes: on how many of the last axes an operand's matrix or vector lies; 0: on two, or on
+    one if there are no more. `out`: None or an array of that dtype and of the right shape, with
+    whole rows in memory, that shares no memory with the others; else None too.
     """
     cdef cnp.ndarray a, b, c
     cdef int kind, n_axes
@@ -244,6 +260,9 @@ def product_plain(x1, x2, out, int a_axes, int b_axes):
     cdef Product* p = &stack.first
     cdef cnp.npy_intp shape[64]
     if not (cnp.PyArray_CheckExact(x1) and cnp.PyArray_CheckExact(x2)):
+        return None
+    if not (axes is NO_VALUE and axis is NO_VALUE and keepdims is False and dtype is None
+            and signature is None and casting == "same_kind" and order == "K"):
         return None
     a = x1
     b = x2
@@ -259,26 +278,9 @@ def product_plain(x1, x2, out, int a_axes, int b_axes):
         b_axes = min(cnp.PyArray_NDIM(b), 2)
     if not (0 < a_axes <= cnp.PyArray_NDIM(a) and 0 < b_axes <= cnp.PyArray_NDIM(b)):
         return None
-    memset(p, 0, sizeof(Product))
-    # Aligned arrays of these dtypes have strides of whole elements.
-    p.itemsize = cnp.PyArray_ITEMSIZE(a)
-    p.a = cnp.PyArray_DATA(a)
-    p.b = cnp.PyArray_DATA(b)
-    p.depth = dim(a, 1)
-    p.a_depth = stride(a, 1) // p.itemsize
-    p.n_rows = p.n_cols = 1
-    if a_axes == 2:
-        p.n_rows = dim(a, 2)
-        p.a_row = stride(a, 2) // p.itemsize
-    if dim(b, b_axes) != p.depth:
+    if dim(a, 1) != dim(b, b_axes):
         return None
-    p.b_depth = stride(b, b_axes) // p.itemsize
-    if b_axes == 2:
-        p.n_cols = dim(b, 1)
-        p.b_col = stride(b, 1) // p.itemsize
-    if p.n_cols == 1:
-        # The stride of an axis of length 1 says nothing; 1 opens the paths for unit strides.
-        p.b_col = 1
+    set_operands(p, a, b, a_axes, b_axes)
     if not broadcast(&stack, a, b, a_axes, b_axes, shape):
         return None
     n_axes = stack.n_axes
@@ -302,7 +304,7 @@ def product_plain(x1, x2, out, int a_axes, int b_axes):
     p.c = cnp.PyArray_DATA(c)
     p.c_row = p.n_cols
     if a_axes == 2 and b_axes == 2:
-        p.c_row = stride(c, 2) // p.itemsize
+        p.c_row = stride(c, 2)
     if kind != cnp.NPY_FLOAT32 and kind != cnp.NPY_FLOAT64:
         kind = element_type_of(a)
         set_types(p, kind, kind, kind)
@@ -313,14 +315,6 @@ def product_plain(x1, x2, out, int a_axes, int b_axes):
     if n_axes == 0 and out is None:
         return c[()]
     return c
-
-
-cdef inline Py_ssize_t dim(cnp.ndarray x, int from_last) noexcept:
-    return cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - from_last)
-
-
-cdef inline Py_ssize_t stride(cnp.ndarray x, int from_last) noexcept:
-    return cnp.PyArray_STRIDE(x, cnp.PyArray_NDIM(x) - from_last)
 
 
 cdef bint broadcast(Stack* stack, cnp.ndarray a, cnp.ndarray b, int a_axes, int b_axes,
