@@ -200,7 +200,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                        Py_ssize_t end_col, Plan* plan, number zero) noexcept nogil:
     """C[first_row:end_row, first_col:end_col] over the depth of the current chunk."""
     cdef const Product* p = plan.product
-    cdef Py_ssize_t max_height = tile_rows(zero), width = tile_cols(zero)
+    cdef Py_ssize_t max_height = tile_rows(zero), width = tile_cols(zero), lanes = vlanes(zero)
     cdef Py_ssize_t n_rows = end_row - first_row
     cdef Py_ssize_t row_run = width if plan.shared else n_rows
     cdef Py_ssize_t height = ceil_div(row_run, ceil_div(row_run, max_height))
@@ -219,7 +219,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
     if plan.pack_a:
         packed_a = <number*>thread_scratch(
             SCRATCH_A,
-            (n_rows * min(plan.depth_block, chunk_depth) + vlanes(zero)) * sizeof(number))
+            (n_rows * min(plan.depth_block, chunk_depth) + lanes) * sizeof(number))
     if plan.flat:
         packed_b = <number*>thread_scratch(
             SCRATCH_B, (end_panel - first_panel) * width * min(plan.depth_block, chunk_depth)
@@ -268,8 +268,14 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                 row = group_row
                 while row < group_end:
                     rows = min(height, group_end - row)
-                    if plan.mirrored and col + cols <= row:
-                        break
+                    if plan.mirrored:
+                        if col + cols <= row:
+                            break
+                        if col + lanes <= row and cols > lanes:
+                            # The panel's first vector is left of the diagonal from here on.
+                            x.b += lanes
+                            col += lanes
+                            cols -= lanes
                     if plan.shared:
                         rows = min(rows, width - row % width)
                         x.a = packed_b + row // width * panel_step + row % width

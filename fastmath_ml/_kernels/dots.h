@@ -8,7 +8,7 @@
 
 #include <utility>
 
-#include "simd.h"
+#include "transpose.h"
 
 namespace fm {
 
@@ -34,16 +34,16 @@ template <class T, int rows, int vectors> struct dot_tile {
          ...);
     }
 
-    template <int i, int... j>
-    FM_ALWAYS_INLINE void total_row(double *total, ptrdiff_t total_vector,
-                                    std::integer_sequence<int, j...>) const {
-        ((total[j * total_vector + i] += vsum(vec<T>(sum[i][j]))), ...);
-    }
-    template <int... i>
+    template <int... index>
     FM_ALWAYS_INLINE void add_to(double *total, ptrdiff_t total_vector,
-                                 std::integer_sequence<int, i...>) const {
-        const std::make_integer_sequence<int, vectors> all{};
-        (total_row<i>(total, total_vector, all), ...);
+                                 std::integer_sequence<int, index...>) const {
+        vec<T> each[] = {vec<T>(sum[index / vectors][index % vectors])...};
+        T sums[rows * vectors + FASTMATH_ML_VECTOR_BYTES / sizeof(T)];
+        vsum_each<T, rows * vectors>(each, sums);
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++)
+#pragma GCC unroll 8
+            for (int i = 0; i < rows; i++) total[j * total_vector + i] += sums[i * vectors + j];
     }
 };
 
@@ -63,7 +63,7 @@ void add_dots(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector, ptrdi
         t.template step<false>(a + p, a_row, x + p, x_vector, 0, all);
     }
     if (p < n) t.template step<true>(a + p, a_row, x + p, x_vector, n - p, all);
-    t.add_to(total, total_vector, all);
+    t.add_to(total, total_vector, std::make_integer_sequence<int, rows * vectors>{});
 }
 
 // a . b; four sums, since a multiply-add waits four cycles for the one before it.

@@ -31,8 +31,10 @@ cdef enum:
     RESULT_BYTES = 12 << 20
     RESULT_ROWS = 4096
     FAR_BYTES = 8 << 20         # a matrix of so many bytes times a vector is prefetched
-    DOT_DEPTH = 16              # from which on dots of one vector are, even of a small matrix
-    FEW_DEPTH = 128             # from which on dots of a few vectors are worth their last step
+    # The depth from which on dots are worth their sums across lanes, even of a small matrix: with
+    # one vector, and for each of a few.
+    DOT_DEPTH = 5
+    FEW_DEPTH = 8
     SCRATCH_RESULT = 2
 
 
@@ -178,8 +180,13 @@ cdef void multiply_dot(const Product* p) noexcept nogil:
             <const double*>p.a, p.a_depth, <const double*>p.b, p.b_depth, p.depth)
 
 
+cdef inline bint is_worth_dots(Py_ssize_t n_vectors, Py_ssize_t depth) noexcept nogil:
+    return depth >= (DOT_DEPTH if n_vectors == 1 else FEW_DEPTH * n_vectors)
+
+
 cdef inline bint takes_no_dots(const Product* p) noexcept nogil:
-    return p.depth < DOT_DEPTH or (p.n_rows > MAX_VECTORS and p.n_cols > MAX_VECTORS)
+    cdef Py_ssize_t n_vectors = min(p.n_rows, p.n_cols)
+    return n_vectors > MAX_VECTORS or not is_worth_dots(n_vectors, p.depth)
 
 
 cdef bint is_small_tile(const Product* p) noexcept nogil:
@@ -246,7 +253,7 @@ cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
     if v.n_vectors > 1:
         # The tile does as many vectors as a register has lanes in the time of one.
         if v.depth_stride == 1:
-            return v.depth >= FEW_DEPTH and v.n_vectors <= half_lanes
+            return is_worth_dots(v.n_vectors, v.depth) and v.n_vectors <= half_lanes
         return v.out_stride == 1 and v.depth >= 16
     return v.depth_stride == 1 or v.out_stride == 1
 

@@ -58,8 +58,8 @@ cdef inline const real* without_gaps(const real* x, Py_ssize_t stride, Py_ssize_
     return copy
 
 
-cdef double dot(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_stride,
-                Py_ssize_t n) noexcept nogil:
+cdef double dot_in_blocks(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_stride,
+                          Py_ssize_t n) noexcept nogil:
     cdef real a_copy[DOT_BLOCK]
     cdef real b_copy[DOT_BLOCK]
     cdef double total = 0
@@ -70,6 +70,13 @@ cdef double dot(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_
                         without_gaps(b + at * b_stride, b_stride, size, b_copy), size)
         at += size
     return total
+
+
+cdef double dot(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_stride,
+                Py_ssize_t n) noexcept nogil:
+    if a_stride == 1 and b_stride == 1 and n <= DOT_BLOCK:
+        return dot_of(a, b, n)
+    return dot_in_blocks(a, a_stride, b, b_stride, n)
 
 
 cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py_ssize_t end_depth,

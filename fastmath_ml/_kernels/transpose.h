@@ -72,6 +72,34 @@ template <class T> FM_INLINE void vtranspose(vec<T> *row) {
     }
 }
 
+// Of n vectors every two become one, the halves of their parts (unit: of 16 bytes, in elements; 0: of
+// the whole vector, in parts) added; one alone goes with itself.
+template <class T, int n, int unit> FM_INLINE void add_halves(vec<T> *v) {
+    constexpr std::make_integer_sequence<int, FASTMATH_ML_VECTOR_BYTES / int(sizeof(T))> all;
+#pragma GCC unroll 8
+    for (int i = 0; i < (n + 1) / 2; i++) {
+        const vec<T> a = v[2 * i], b = v[n > 1 ? 2 * i + 1 : 0];
+        if constexpr (unit > 0)
+            v[i] = interleave<T, unit, false>(a, b, all) + interleave<T, unit, true>(a, b, all);
+        else
+            v[i] = alternate<T, false>(a, b, all) + alternate<T, true>(a, b, all);
+    }
+}
+
+// sums[i] = the sum of the lanes of v[i], n a power of two; v is overwritten. Three instructions for
+// each halving of two vectors, where sums one by one take four. sums has room for a vector.
+template <class T, int n> FM_INLINE void vsum_each(vec<T> *v, T *sums) {
+    constexpr int lanes = FASTMATH_ML_VECTOR_BYTES / int(sizeof(T)), parts = lanes * sizeof(T) / 16;
+    constexpr int pairs = (n + 1) / 2, fours = sizeof(T) == 4 ? (pairs + 1) / 2 : pairs;
+    constexpr int halved = parts > 1 ? (fours + 1) / 2 : fours;
+    add_halves<T, n, 1>(v);
+    if constexpr (sizeof(T) == 4) add_halves<T, pairs, 2>(v);
+    if constexpr (parts > 1) add_halves<T, fours, 0>(v);
+    if constexpr (parts > 2) add_halves<T, halved, 0>(v);
+#pragma GCC unroll 8
+    for (int i = 0; i < (n + lanes - 1) / lanes; i++) vstore(sums + i * lanes, v[i]);
+}
+
 // to[j] lane i = from[i * stride + j] for i < rows, j < cols, both at most lanes; other lanes are 0.
 template <class T>
 FM_INLINE void load_transposed(const T *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t cols,
