@@ -69,10 +69,10 @@ def cov(
     Notes
     -----
     Half of the multiplications of a product: it is symmetric. The data are centred block by block
-    as they are read, in float64, so that means far from 0 cost no digits, and up to 256 variables
-    the products of 2048 observations each are added up in float64: with dtype=float32 the error
-    stays below 100 units of float32, relative to :math:`\sqrt{C_{jj} C_{kk}}`, for any number of
-    observations. Beyond, the sums stay in the dtype. Scratch memory is bounded by 32 MiB; data
+    as they are read, by means in float64, so that means far from 0 cost no digits, and up to 256
+    variables the products of 2048 observations each are added up in float64: with dtype=float32 the
+    error stays below 100 units of float32, relative to :math:`\sqrt{C_{jj} C_{kk}}`, for any number
+    of observations. Beyond, the sums stay in the dtype. Scratch memory is bounded by 32 MiB; data
     without unit stride along either axis are copied. Complex data are left to NumPy.
 
     References

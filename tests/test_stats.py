@@ -254,6 +254,15 @@ def test_covariance(rng, dtype, shape):
         assert np.abs(r).max() <= 1
 
 
+@pytest.mark.parametrize("rowvar", [True, False])
+def test_covariance_of_float32_far_from_zero(rng, rowvar):
+    """Half a unit in the last place of such a mean is 0.03."""
+    x = (rng.standard_normal((3000, 20)) + 1e6).astype(np.float32)
+    exact = R.cov(x, rowvar=False)
+    result = S.cov(np.ascontiguousarray(x.T) if rowvar else x, rowvar=rowvar, dtype=np.float32)
+    assert_within(result, exact, 100 * eps("float32") * np.diag(exact).max(), np.dtype("float32"))
+
+
 def test_covariance_options(rng):
     x, y = rng.standard_normal((2, 5, 60))
     f, a = rng.integers(0, 4, 60), rng.random(60)

@@ -43,6 +43,8 @@ cdef extern from "moments.h" namespace "fm" nogil:
                       moment* partial) noexcept
     void merge_moments(const moment_task&, moment* total, const moment* partial) noexcept
     void emit(const moment_task&, Py_ssize_t at, const moment&) noexcept
+    void centre_floats(const float* x, Py_ssize_t n, const float* high, const float* low,
+                       Py_ssize_t step, float* out) noexcept
     void centre_row[T, Out](const T* x, Py_ssize_t n, const double* mean, Py_ssize_t mean_step,
                             const double* factor, Py_ssize_t factor_step, bint divide,
                             Out* out) noexcept
@@ -279,6 +281,8 @@ cdef struct Covariance:
     bint by_features
     int types                       # bytes of an element of x and of the products
     const double* mean
+    const float* high               # mean = high + low for float32 without weights, or NULL
+    const float* low
     const double* roots
     void* centred                   # a block that is being filled by all threads
     Py_ssize_t first, block
@@ -294,7 +298,13 @@ cdef void centre_part(const Covariance* p, Py_ssize_t first, Py_ssize_t n, void*
     cdef const double* factor = &one
     cdef Py_ssize_t i
     for i in range(begin, end):
-        if p.by_features:
+        if p.high != NULL and p.by_features:
+            centre_floats(<const float*>p.x + i * p.stride + first, n, p.high + i, p.low + i, 0,
+                          <float*>out + i * p.block)
+        elif p.high != NULL:
+            centre_floats(<const float*>p.x + (first + i) * p.stride, p.n_features, p.high, p.low,
+                          1, <float*>out + i * p.n_features)
+        elif p.by_features:
             if p.roots != NULL:
                 factor = p.roots + first
             centre(p.types, p.x, i * p.stride + first, n, p.mean + i, 0, factor, p.roots != NULL,
@@ -388,7 +398,10 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
     then. Neither n nor n_features is 0. The caller has checked all this.
     """
     cdef Covariance p
-    cdef Py_ssize_t n_results
+    cdef cnp.ndarray two_floats
+    cdef cnp.npy_intp shape[1]
+    cdef float* high
+    cdef Py_ssize_t n_results, i
     cdef int status = 0
     cdef double work_ns
     cdef double* total
@@ -402,6 +415,15 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
     p.mean = <const double*>cnp.PyArray_DATA(mean)
     if weights is not None:
         p.roots = <const double*>cnp.PyArray_DATA(weights)
+    elif p.types == 44:
+        shape[0] = 2 * p.n_features
+        two_floats = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_FLOAT32)
+        high = <float*>cnp.PyArray_DATA(two_floats)
+        for i in range(p.n_features):
+            high[i] = <float>p.mean[i]
+            high[p.n_features + i] = <float>(p.mean[i] - high[i])
+        p.high = high
+        p.low = high + p.n_features
     n_results = p.n_features * p.n_features
     if p.n_features > FEW_FEATURES:
         with nogil:
