@@ -25,3 +25,14 @@ cdef int multiply_vector(const VectorProduct* product) except -1 nogil
 # a . b, the same bits for any strides.
 cdef double dot(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_stride,
                 Py_ssize_t n) noexcept nogil
+
+
+cdef inline const real* without_gaps(const real* x, Py_ssize_t stride, Py_ssize_t n,
+                                     real* copy) noexcept nogil:
+    """n elements of x, gathered into `copy` where it has gaps."""
+    cdef Py_ssize_t i
+    if stride == 1:
+        return x
+    for i in range(n):
+        copy[i] = x[i * stride]
+    return copy

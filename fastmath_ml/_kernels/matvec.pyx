@@ -47,17 +47,6 @@ cdef enum:
 
 # ---- unit stride along the depth ----
 
-cdef inline const real* without_gaps(const real* x, Py_ssize_t stride, Py_ssize_t n,
-                                     real* copy) noexcept nogil:
-    """n elements of x, gathered into `copy` where it has gaps."""
-    cdef Py_ssize_t i
-    if stride == 1:
-        return x
-    for i in range(n):
-        copy[i] = x[i * stride]
-    return copy
-
-
 cdef double dot_in_blocks(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_stride,
                           Py_ssize_t n) noexcept nogil:
     cdef real a_copy[DOT_BLOCK]

@@ -19,6 +19,7 @@ from libc.string cimport memcmp
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.matvec cimport without_gaps
 from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vsum,
@@ -39,16 +40,6 @@ cdef struct Pairs:
     const int64_t* indices              # NULL: y holds the k rows of each x, one after the other
     void* out
     bint cosine, root, out_of_memory
-
-
-cdef inline const real* contiguous(const real* row, Py_ssize_t stride, Py_ssize_t n,
-                                   real* copy) noexcept nogil:
-    cdef Py_ssize_t p
-    if stride == 1:
-        return row
-    for p in range(n):
-        copy[p] = row[p * stride]
-    return copy
 
 
 cdef inline double scaled_difference_sq(const real* x, const real* y, Py_ssize_t n, real x_scale,
@@ -199,12 +190,12 @@ cdef void pairs_range(Py_ssize_t begin, Py_ssize_t end, Pairs* s, real zero) noe
         s.out_of_memory = True
         return
     for row in range(begin, end):
-        x = contiguous(<const real*>s.x + row * s.x_row, s.x_depth, s.depth, copies)
+        x = without_gaps(<const real*>s.x + row * s.x_row, s.x_depth, s.depth, copies)
         if s.cosine:
             x_norm_sq = norm_sq(x, s.depth)
         for j in range(row * s.k, (row + 1) * s.k):
             at = j if s.indices == NULL else s.indices[j]
-            y = contiguous(<const real*>s.y + at * s.y_row, s.y_depth, s.depth, copies + s.depth)
+            y = without_gaps(<const real*>s.y + at * s.y_row, s.y_depth, s.depth, copies + s.depth)
             (<real*>s.out)[j] = <real>pair_distance(s, x, x_norm_sq, y)
 
 
