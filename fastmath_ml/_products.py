@@ -30,7 +30,7 @@ def with_options(
     subok: bool,
     signature: Any,
 ) -> Any:
-    """The kernels where no option is given, else NumPy's own `function`."""
+    """The kernels where they can do it and no option but dtype is given, else NumPy's own."""
     if function is not np.matmul:  # which has tried that
         result = product_plain(
             x1,

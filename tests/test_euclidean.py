@@ -128,6 +128,21 @@ def test_one_set(dtype, rng):
         assert result[0, n_rows // 2] == 0
 
 
+def test_one_set_packed_in_several_pieces(dtype, rng):
+    """Its panels fill the packing buffer before they are as deep as a chunk."""
+    n_rows, n_features = (1500 if dtype == "float32" else 800), 3100
+    x = rng.standard_normal((n_rows, n_features)).astype(dtype)
+    x[-1] = x[0]
+    x[1] += 1e-3 * x[2]
+    result = fm.euclidean_distances(x)
+    assert_same_bits(result, result.T)
+    assert_same_bits(result, fm.euclidean_distances(x, x.copy()))
+    assert result[0, -1] == 0
+    rows = [0, 1, 2, n_rows // 2]
+    exact = fm.reference.euclidean_distances(x[rows], x)
+    assert_within(result[rows], exact, relative_bound(n_features, dtype) * exact, dtype)
+
+
 def test_squared(dtype, rng):
     x = (rng.standard_normal((20, 30)) + 1).astype(dtype)
     y = rng.standard_normal((33, 30)).astype(dtype)

@@ -195,7 +195,7 @@ def test_broadcast_operands(name, dtype, rng):
 
 def test_the_transposed_product_is_the_product_of_the_transposes(dtype, rng):
     for n_rows, depth, n_columns in [
-        (5, 7, 3), (1, 4, 4), (1, 9, 4), (64, 385, 65), (200, 100, 30),
+        (5, 7, 3), (1, 4, 4), (1, 9, 4), (2, 18, 2), (5, 70, 5), (64, 385, 65), (200, 100, 30),
     ]:  # fmt: skip
         a, b = normal(rng, (n_rows, depth), dtype), normal(rng, (depth, n_columns), dtype)
         assert_same_bits(fm.matmul(b.T, a.T).T, fm.matmul(a, b))

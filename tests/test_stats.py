@@ -255,9 +255,10 @@ def test_covariance(rng, dtype, shape):
 
 
 @pytest.mark.parametrize("rowvar", [True, False])
-def test_covariance_of_float32_far_from_zero(rng, rowvar):
+@pytest.mark.parametrize("n_variables", [20, 300])
+def test_covariance_of_float32_far_from_zero(rng, rowvar, n_variables):
     """Half a unit in the last place of such a mean is 0.03."""
-    x = (rng.standard_normal((3000, 20)) + 1e6).astype(np.float32)
+    x = (rng.standard_normal((3000, n_variables)) + 1e6).astype(np.float32)
     exact = R.cov(x, rowvar=False)
     result = S.cov(np.ascontiguousarray(x.T) if rowvar else x, rowvar=rowvar, dtype=np.float32)
     assert_within(result, exact, 100 * eps("float32") * np.diag(exact).max(), np.dtype("float32"))

@@ -202,7 +202,9 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
     cdef const Product* p = plan.product
     cdef Py_ssize_t max_height = tile_rows(zero), width = tile_cols(zero), lanes = vlanes(zero)
     cdef Py_ssize_t n_rows = end_row - first_row
-    cdef Py_ssize_t row_run = width if plan.shared else lanes if plan.mirrored else n_rows
+    # Of a small symmetric product much lies on the diagonal: low tiles leave out more of it.
+    cdef bint low = plan.mirrored and not plan.pack_a and lanes >= 8 and max_height > 8
+    cdef Py_ssize_t row_run = width if plan.shared else lanes if low else n_rows
     cdef Py_ssize_t height = ceil_div(row_run, ceil_div(row_run, max_height))
     cdef Py_ssize_t chunk_depth = plan.end_depth - plan.first_depth
     cdef Py_ssize_t first_panel, end_panel, panel_step = 0

@@ -18,7 +18,7 @@ from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, convert_result, element_bytes,
 )
 from fastmath_ml._kernels.matvec cimport (
-    LONG_DOT, MAX_VECTORS, VectorProduct, dot, multiply_vector,
+    DOT_SEGMENT, LONG_DOT, MAX_VECTORS, VectorProduct, dot, multiply_vector,
 )
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
@@ -164,20 +164,42 @@ cdef int multiply_converted(const Product* p) except -1 nogil:
 # ---- dispatch ----
 
 cdef bint is_dot(const Product* p) noexcept nogil:
-    """Whether the product is one number, from two vectors too short to be shared."""
-    return (p.n_rows == 1 and p.n_cols == 1 and p.depth <= LONG_DOT and p.computed == FLOATING
+    """Whether the product is one number, from two vectors."""
+    return (p.n_rows == 1 and p.n_cols == 1 and p.computed == FLOATING
             and p.a_type == AS_COMPUTED and p.b_type == AS_COMPUTED and p.c_type == AS_COMPUTED
             and p.row_scale == NULL and p.col_scale == NULL and p.finish == NULL
             and not p.accumulate)
 
 
-cdef void multiply_dot(const Product* p) noexcept nogil:
+cdef inline double dot_over(const Product* p, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     if p.itemsize == 4:
-        (<float*>p.c)[0] = <float>dot(
-            <const float*>p.a, p.a_depth, <const float*>p.b, p.b_depth, p.depth)
+        return dot(<const float*>p.a + begin * p.a_depth, p.a_depth,
+                   <const float*>p.b + begin * p.b_depth, p.b_depth, end - begin)
+    return dot(<const double*>p.a + begin * p.a_depth, p.a_depth,
+               <const double*>p.b + begin * p.b_depth, p.b_depth, end - begin)
+
+
+cdef void dot_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
+                      void* context) noexcept nogil:
+    (<double*>partial)[0] = dot_over(<const Product*>context, begin, end)
+
+
+cdef void add_dot(void* total, const void* partial, void* context) noexcept nogil:
+    (<double*>total)[0] += (<const double*>partial)[0]
+
+
+cdef int multiply_dot(const Product* p) except -1 nogil:
+    cdef double total = 0
+    if p.depth <= LONG_DOT:
+        total = dot_over(p, 0, p.depth)
     else:
-        (<double*>p.c)[0] = dot(
-            <const double*>p.a, p.a_depth, <const double*>p.b, p.b_depth, p.depth)
+        ordered_reduce(p.depth, DOT_SEGMENT, sizeof(double), dot_ns(p), dot_segment, add_dot,
+                       &total, <void*>p)
+    if p.itemsize == 4:
+        (<float*>p.c)[0] = <float>total
+    else:
+        (<double*>p.c)[0] = total
+    return 0
 
 
 cdef inline bint is_worth_dots(Py_ssize_t n_vectors, Py_ssize_t depth) noexcept nogil:
@@ -201,8 +223,7 @@ cdef int multiply(const Product* product) except -1 nogil:
     if product.c_type != AS_COMPUTED:
         return multiply_converted(product)
     if is_dot(product):
-        multiply_dot(product)
-        return 0
+        return multiply_dot(product)
     small = is_small(product)
     if small and takes_no_dots(product):
         multiply_small(product)
@@ -234,7 +255,9 @@ cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
     v.itemsize = p.itemsize
     v.depth = p.depth
     v.y = p.c
-    if p.n_cols == 1 or (p.n_cols <= MAX_VECTORS and p.n_rows > p.n_cols):
+    # As many of both: those that give dots, so that the transposed product is computed alike.
+    if p.n_cols == 1 or (p.n_cols <= MAX_VECTORS and (
+            p.n_rows > p.n_cols or (p.n_rows == p.n_cols and p.a_depth == 1))):
         v.n_out, v.n_vectors = p.n_rows, p.n_cols
         v.matrix, v.out_stride, v.depth_stride = p.a, p.a_row, p.a_depth
         v.x, v.x_stride, v.x_vector = p.b, p.b_depth, p.b_col

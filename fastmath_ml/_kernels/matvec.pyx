@@ -28,17 +28,14 @@ from fastmath_ml._kernels.simd cimport (
 )
 
 cdef extern from "dots.h" namespace "fm" nogil:
-    double dot_of[T](const T* a, const T* b, Py_ssize_t n) noexcept
     Py_ssize_t dot_rows(Py_ssize_t vectors) noexcept
     void add_dots[T](Py_ssize_t rows, Py_ssize_t vectors, const T* a, Py_ssize_t a_row, const T* x,
                      Py_ssize_t x_vector, Py_ssize_t n, Py_ssize_t ahead, double* total,
                      Py_ssize_t total_vector) noexcept
 
 cdef enum:
-    DOT_BLOCK = 1024            # products of a dot summed in the dtype before float64 takes over
     SUM_STRIP = 2048            # outputs of a strip
     SUM_STEPS = 256             # steps added in the dtype before they are added to the output
-    SEGMENT = 1 << 15           # depth of a segment of a long product with few outputs
     FEW_OUTPUTS = 64
     SUM_SEGMENT = 512           # of a matrix from memory: whole rows are read, not parts of them
     STRIP_GRAIN = 256           # outputs that one thread takes at least: 1 KiB of each row
@@ -46,27 +43,6 @@ cdef enum:
 
 
 # ---- unit stride along the depth ----
-
-cdef double dot_in_blocks(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_stride,
-                          Py_ssize_t n) noexcept nogil:
-    cdef real a_copy[DOT_BLOCK]
-    cdef real b_copy[DOT_BLOCK]
-    cdef double total = 0
-    cdef Py_ssize_t at = 0, size
-    while at < n:
-        size = min(<Py_ssize_t>DOT_BLOCK, n - at)
-        total += dot_of(without_gaps(a + at * a_stride, a_stride, size, a_copy),
-                        without_gaps(b + at * b_stride, b_stride, size, b_copy), size)
-        at += size
-    return total
-
-
-cdef double dot(const real* a, Py_ssize_t a_stride, const real* b, Py_ssize_t b_stride,
-                Py_ssize_t n) noexcept nogil:
-    if a_stride == 1 and b_stride == 1 and n <= DOT_BLOCK:
-        return dot_of(a, b, n)
-    return dot_in_blocks(a, a_stride, b, b_stride, n)
-
 
 cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py_ssize_t end_depth,
                     const VectorProduct* p, double* totals, real zero) noexcept nogil:
@@ -279,7 +255,7 @@ cdef int multiply_vector(const VectorProduct* product) except -1 nogil:
     cdef Py_ssize_t i, segment = 0, n_bytes = p.n_out * sizeof(double)
     cdef void* scratch = NULL
     if p.n_vectors == 1 and p.n_out <= FEW_OUTPUTS and p.depth > LONG_DOT:
-        segment = SEGMENT
+        segment = DOT_SEGMENT
     elif p.n_vectors == 1 and not along_depth and p.ahead and p.depth >= 4 * SUM_SEGMENT:
         segment = SUM_SEGMENT
     elif along_depth and p.n_vectors > 1:

@@ -20,8 +20,6 @@
 
 #include <math.h>
 
-#define FM_NOINLINE __attribute__((noinline))
-
 namespace fm {
 
 typedef vec<double> wide;

@@ -18,7 +18,8 @@ from fastmath_ml._kernels.convert cimport (
     UINT16, UINT32, UINT64, element_bytes,
 )
 from fastmath_ml._kernels.gemm cimport (
-    OUT_OF_MEMORY, Product, is_dot, is_small_tile, multiply, multiply_dot, multiply_or_raise,
+    OUT_OF_MEMORY, Product, dot_ns, is_dot, is_small_tile, multiply, multiply_dot,
+    multiply_or_raise,
 )
 from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport parallel_for
@@ -131,11 +132,6 @@ cdef bint has_whole_rows(cnp.ndarray out) noexcept:
     row *= cnp.PyArray_DIM(out, 1)
     return (cnp.PyArray_STRIDE(out, 1) == cnp.PyArray_ITEMSIZE(out)
             and cnp.PyArray_STRIDE(out, 0) >= row)
-
-
-cdef inline double dot_ns(const Product* p) noexcept nogil:
-    """About 20 GB/s from memory on one core, and five nanoseconds a call."""
-    return 5.0 + p.depth * p.itemsize / 10.0
 
 
 cdef struct Stack:

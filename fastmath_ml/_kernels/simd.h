@@ -111,6 +111,7 @@ template <> struct lane<double> {
 };
 
 #define FM_ALWAYS_INLINE inline __attribute__((always_inline))
+#define FM_NOINLINE __attribute__((noinline))
 
 template <class T> struct vec {
     typedef typename lane<T>::vector native;

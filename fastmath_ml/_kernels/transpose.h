@@ -72,9 +72,11 @@ template <class T> FM_INLINE void vtranspose(vec<T> *row) {
     }
 }
 
-// Of n vectors every two become one, the halves of their parts (unit: of 16 bytes, in elements; 0: of
-// the whole vector, in parts) added; one alone goes with itself.
+// Of n vectors every two become one: of each the sum of its runs of `unit` elements with an even number
+// and of those with an odd one, within parts of 16 bytes; with a unit of 0 the parts are the runs. One
+// vector alone goes with itself.
 template <class T, int n, int unit> FM_INLINE void add_halves(vec<T> *v) {
+    static_assert(n > 0 && (n & (n - 1)) == 0, "vectors are added in twos");
     constexpr std::make_integer_sequence<int, FASTMATH_ML_VECTOR_BYTES / int(sizeof(T))> all;
 #pragma GCC unroll 8
     for (int i = 0; i < (n + 1) / 2; i++) {
@@ -87,7 +89,8 @@ template <class T, int n, int unit> FM_INLINE void add_halves(vec<T> *v) {
 }
 
 // sums[i] = the sum of the lanes of v[i], n a power of two; v is overwritten. Three instructions for
-// each halving of two vectors, where sums one by one take four. sums has room for a vector.
+// each halving of two vectors, where sums one by one take four. sums has room for n elements
+// and for a whole number of vectors.
 template <class T, int n> FM_INLINE void vsum_each(vec<T> *v, T *sums) {
     constexpr int lanes = FASTMATH_ML_VECTOR_BYTES / int(sizeof(T)), parts = lanes * sizeof(T) / 16;
     constexpr int pairs = (n + 1) / 2, fours = sizeof(T) == 4 ? (pairs + 1) / 2 : pairs;
