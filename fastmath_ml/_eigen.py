@@ -259,7 +259,7 @@ def eigh_topk(
     -----
     Block Lanczos with full orthogonalisation and thick restarts [1]_ [2]_; LAPACK for small
     matrices and for a large share of the spectrum. Eigenvalues are found as often as they occur up
-    to the width of a block (k at least for arrays; 4 to 8 for sparse matrices and operators).
+    to the width of a block (k at least for arrays; 4 or 8 for sparse matrices and operators).
     float32 stays float32. Beside A there are up to about max(5 k, 84) vectors of length n in
     memory.
 
@@ -305,6 +305,7 @@ def eigh_topk(
             max_products=max_iter,
             excess=lambda _, residuals, scale: _ratio(residuals.max(), 0.9 * wanted * scale),
             rng=source,
+            loss=min(0.01 * wanted, float(np.finfo(dtype).eps) ** 0.75),
         )
     return _finish(operator, pairs, which, wanted, factor)
 
@@ -315,14 +316,14 @@ def _ratio(x: float, y: float) -> float:
 
 def block_width(operator: Any, k: int) -> int:
     """At least k for an array, so that eigenvalues are found as often as they occur, in steps that
-    products with few vectors have; few for the others.
+    products with few vectors have; few for the others, half a cache line of float64 or a whole one.
 
     With a width of 1 no repeated eigenvalue would be found but by rounding errors.
     """
     n = int(operator.shape[1])
     if isinstance(operator, Dense):
         return min(n, 2 if k <= 2 else -(-k // 4) * 4)
-    return min(n, min(max(k, 4), 8))
+    return min(n, 4 if k <= 4 else 8)
 
 
 def basis_size(k: int, width: int) -> int:

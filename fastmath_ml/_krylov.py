@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import FloatArray
-from ._kernels.power import rotate_block
+from ._kernels.power import add_product, rotate_block
 from ._kernels.products import gram_plain
 from ._lapack import eigh, svd
 from ._operators import product
@@ -51,22 +51,31 @@ def random_block(rng: np.random.Generator, n: int, width: int, dtype: np.dtype[A
     return np.asarray(numbers.astype(dtype) * dtype.type(2.0**-15)).reshape(n, width)
 
 
+def columns(n: int, n_columns: int, dtype: np.dtype[Any]) -> FloatArray:
+    """Room for so many columns of length n, each a row of memory that begins at another set of the
+    cache than the one before it.
+    """
+    line = 64 // dtype.itemsize
+    length = (-(-n // line) | 1) * line
+    return np.asarray(np.empty((n_columns, length), dtype)[:, :n].T)
+
+
 def gram_f64(w: FloatArray) -> Small:
     out = np.empty((w.shape[1], w.shape[1]), w.dtype)
     gram_plain(w, out)
     return out.astype(np.float64, copy=False)
 
 
-def orthonormalise(w: FloatArray) -> tuple[FloatArray, Small]:
+def orthonormalise(w: FloatArray, gram: Small | None = None) -> tuple[FloatArray, Small]:
     """Q, R with Q R = W and orthonormal Q, for any W of at least as many rows as columns; W itself,
-    which is C-ordered and nobody else's, becomes Q.
+    which is C-ordered and nobody else's, becomes Q. `gram` is W^T W where it is known.
 
     Cholesky QR twice on columns of unit length: each time a Gram matrix and a product in place,
     where Householder's method goes down the columns one by one. It loses orthogonality with the
     square of the condition number: one above about eps^-1/2 / 10 goes to Householder (LAPACK).
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        gram = gram_f64(w)
+        gram = gram_f64(w) if gram is None else gram
         norms = np.sqrt(gram.diagonal())
     least = 10 * float(np.finfo(w.dtype).eps) ** 0.5
     tiny = 1e-15 if w.dtype == np.float32 else 1e-140
@@ -122,9 +131,15 @@ class Pairs:
 class _Basis:
     """V, the projected matrix H, and the block that comes next with its coupling B."""
 
-    def __init__(self, apply: Callable[[FloatArray], FloatArray], start: FloatArray, size: int):
-        self.apply = apply
-        self.v = np.empty((start.shape[0], size), start.dtype)
+    def __init__(
+        self,
+        apply: Callable[[FloatArray], FloatArray],
+        start: FloatArray,
+        size: int,
+        loss: float,
+    ):
+        self.apply, self.loss = apply, loss
+        self.v = columns(start.shape[0], size, start.dtype)
         self.h = np.zeros((size, size))
         self.filled = 0
         self.next, _ = orthonormalise(start)
@@ -140,26 +155,34 @@ class _Basis:
         w = self.apply(self.next)
         self.n_products += 1
         v = self.v[:, :filled]
-        columns, w = self._project(v, w)
+        columns, gram = self._project(v, w)
         self.h[:filled, old:filled] = columns
         self.h[old:filled, :filled] = columns.T
         diagonal = self.h[old:filled, old:filled]
         diagonal[...] = (diagonal + diagonal.T) / 2
         self.scale = max(self.scale, float(np.abs(columns).max()))
         room = min(width, len(v) - filled)
-        self._next_block(v, w, room, rng)
+        self._next_block(v, w, gram, room, rng)
 
-    @staticmethod
-    def _project(v: FloatArray, w: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """What V holds of W, and the rest. Twice: once is not enough, the errors would grow by
-        |W| / |rest| in each step.
+    def _project(self, v: FloatArray, w: FloatArray) -> tuple[FloatArray, Small | None]:
+        """What V holds of W, which is taken from W, and W^T W of the rest where it is known.
+
+        Twice where once leaves more than `loss`: its errors grow by |W| / |rest| in each step.
         """
-        part = product(v.T, w)
-        w = w - product(v, part)
-        again = product(v.T, w)
-        return part + again, np.subtract(w, product(v, again), out=w)
+        n_columns, width = v.shape[1], w.shape[1]
+        first, second = np.empty((2, n_columns + width, width), w.dtype)
+        add_product(v, None, w, first)
+        add_product(v, -first[:n_columns], w, second)
+        part, again = first[:n_columns], second[:n_columns]
+        gram = second[n_columns:].astype(np.float64)
+        if (np.abs(again) <= self.loss * np.sqrt(gram.diagonal())).all():
+            return part + again, gram
+        add_product(v, -again, w, None)
+        return part + again, None
 
-    def _next_block(self, v: FloatArray, w: FloatArray, room: int, rng: Any) -> None:
+    def _next_block(
+        self, v: FloatArray, w: FloatArray, gram: Small | None, room: int, rng: Any
+    ) -> None:
         """The orthonormal block behind V; directions in which W is nothing become random ones."""
         width = w.shape[1]
         if room == 0:
@@ -167,12 +190,12 @@ class _Basis:
             return
         eps = float(np.finfo(w.dtype).eps)
         floor = eps * self.scale
-        self.next, self.coupling = orthonormalise(w)
+        self.next, self.coupling = orthonormalise(w, gram)
         if room == width and _least_singular_value(self.coupling) > eps**0.5 * self.scale:
             return
         # What little was left of W is mostly the rounding errors of the projection.
-        _, again = self._project(v, self.next)
-        self.next, turn = orthonormalise(again)
+        _, gram = self._project(v, self.next)
+        self.next, turn = orthonormalise(self.next, gram)
         self.coupling = turn @ self.coupling
         left, lengths, _ = svd(self.coupling)
         if room == width and lengths[-1] > floor:
@@ -181,7 +204,7 @@ class _Basis:
         kept = product(self.next, left[:, :n_kept].astype(w.dtype))
         fresh = random_block(rng, len(v), room - n_kept, w.dtype)
         for _ in range(2):
-            fresh = self._project(v, fresh)[1]
+            self._project(v, fresh)
             fresh -= product(kept, product(kept.T, fresh))
             if fresh.shape[1]:
                 fresh, _ = orthonormalise(fresh)
@@ -254,6 +277,7 @@ def extremal_pairs(
     excess: Callable[[Small, Small, float], float],
     rng: np.random.Generator,
     patience: float = math.inf,
+    loss: float = 0.0,
 ) -> Pairs:
     """The k pairs that `which` wants; as far as they got after max_products.
 
@@ -261,11 +285,13 @@ def extremal_pairs(
     pairs to what they may be; scale is the largest Ritz value in magnitude so far, an estimate of
     the norm of A. `start` (n, width), which is used up, spans the first block; `size` bounds the
     columns of the basis and is at least k + 2 width, or n. From the third product on it gives up
-    where more than `patience` are still to come.
+    where more than `patience` are still to come. Blocks are orthogonal to rounding, or within
+    `loss`: below the root of epsilon nothing is found twice, but residuals are no better known
+    than that.
     """
     n, width = start.shape
     size = min(size, n)
-    basis = _Basis(apply, start, size)
+    basis = _Basis(apply, start, size, loss)
     schedule, scale, was_cut = _Schedule(), 0.0, False
     while True:
         basis.grow(rng)

@@ -114,7 +114,8 @@ class Linear:
         self.shape, self.dtype = operator.shape, dtype
 
     def _call(self, function: Callable[[Block], Any], x: Block) -> Block:
-        y = np.ascontiguousarray(function(x), dtype=self.dtype)
+        """Always new memory: callers write to it, and the function may have returned x."""
+        y = np.array(function(x), dtype=self.dtype, order="C")
         return y if self.factor == 1.0 else y * self.dtype.type(self.factor)
 
     def forward(self, x: Block) -> Block:

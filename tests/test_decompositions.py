@@ -7,6 +7,8 @@ from helpers import LAYOUTS, assert_same_bits, eps, layout
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import fastmath_ml as fm
+from fastmath_ml._kernels.power import add_product
+from fastmath_ml._krylov import columns
 
 
 def symmetric(rng, values, dtype="float64"):
@@ -116,6 +118,54 @@ def test_operators_and_functions_give_the_same():
     found = fm.power_iteration(lambda v: a @ v, n=a.shape[0], rng=0, tol=1e-3)
     assert found.eigenvalue == pytest.approx(expected[0], rel=1e-3)
     assert found.converged
+
+
+def test_what_an_operator_returns_is_not_written_to(dtype):
+    """Neither its own memory nor the vectors that it was given and gave back."""
+    values = np.r_[5.0, 4.0, np.linspace(-1, 1, 298)].astype(dtype)
+    kept = []
+
+    class Diagonal:
+        shape = (300, 300)
+
+        def __init__(self, is_identity):
+            self.dtype, self.is_identity = dtype, is_identity
+
+        def matmat(self, x):
+            y = x if self.is_identity else values[:, None] * x
+            kept.append((y, y.copy()))
+            return y
+
+    result = fm.eigh_topk(Diagonal(False), 2, rng=0)
+    np.testing.assert_allclose(result.eigenvalues, [5, 4], rtol=100 * eps(dtype))
+    assert len(kept) > 3
+    assert all(np.array_equal(y, copy) for y, copy in kept)
+    same = fm.eigh_topk(Diagonal(True), 2, rng=0)
+    assert (same.residuals <= 10 * eps(dtype)).all()
+    np.testing.assert_allclose(same.eigenvalues, 1, rtol=10 * eps(dtype))
+
+
+@pytest.mark.parametrize("width", [1, 3, 6, 12, 20])
+@pytest.mark.parametrize("n_columns", [1, 7, 16, 50])
+def test_add_product(rng, dtype, n_columns, width):
+    for n_rows in (1, 31, 257, 5000):
+        whole = columns(n_rows, n_columns + 5, np.dtype(dtype))
+        whole[...] = rng.standard_normal(whole.shape)
+        v, w = whole[:, :n_columns], rng.standard_normal((n_rows, width)).astype(dtype)
+        x = rng.standard_normal((n_columns, width)).astype(dtype)
+        z = np.full((n_columns + width, width), np.nan, dtype)
+        before = whole.copy()
+        for given, sums in ((None, z), (x, z), (x, None)):
+            want, size = w.astype(np.float64), np.abs(w)
+            if given is not None:
+                want, size = want + v.astype(np.float64) @ given, size + np.abs(v) @ np.abs(x)
+            add_product(v, given, w, sums)
+            assert (np.abs(w - want) <= (n_columns + 2) * eps(dtype) * size).all()
+            if sums is not None:
+                both = np.concatenate([v, w], axis=1).astype(np.float64)
+                bound = (min(n_rows, 300) + 64) * eps(dtype) * (np.abs(both).T @ np.abs(w))
+                assert (np.abs(z - both.T @ w) <= bound).all()
+        assert_same_bits(whole, before)
 
 
 def test_what_is_not_symmetric_shows_in_the_residuals(rng):

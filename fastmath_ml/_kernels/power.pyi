@@ -13,3 +13,9 @@ def subtract_mean(a: npt.NDArray[Any], mean: npt.NDArray[Any], out: npt.NDArray[
 def rotate_block(
     w: npt.NDArray[Any], r: npt.NDArray[Any], gram: npt.NDArray[Any] | None
 ) -> None: ...
+def add_product(
+    v: npt.NDArray[Any],
+    x: npt.NDArray[Any] | None,
+    w: npt.NDArray[Any],
+    z: npt.NDArray[Any] | None,
+) -> None: ...

@@ -12,7 +12,9 @@ neither a centred copy nor the cancellation of A^T A - n mean mean^T is needed.
 
 Beside it stands what tall blocks of vectors are orthonormalised with: W <- W R in place, and the
 Gram matrix of the new W from the same pass. As two products it would take a temporary of the size
-of W, whose page faults alone cost more than the arithmetic.
+of W, whose page faults alone cost more than the arithmetic. And what they are projected with:
+W <- W + V X with Z = [V, W]^T W of the new W, three passes of V for the four products of a projection that
+is done twice.
 """
 
 from cython cimport floating as real
@@ -22,6 +24,7 @@ cimport numpy as cnp
 
 from fastmath_ml._kernels.blocks cimport multiply_tile
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
 from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
 
@@ -29,6 +32,8 @@ cnp.import_array()
 
 cdef enum:
     BLOCK_BYTES = 256 << 10         # of A, for a block of rows
+    NEAR_BYTES = 16 << 10           # of V, for one that is used twice from L1
+    BLOCKS_AHEAD = 4                # of those, from one that is used to one that is asked for
     DEPTH_BLOCK = 256
     LEAST_SEGMENT = 256             # rows; below that adding up the segments shows
     SCRATCH_X = 0                   # the caller's
@@ -39,6 +44,7 @@ cdef enum:
 cdef struct Step:
     Py_ssize_t itemsize
     Py_ssize_t n_rows, n_features, n_vectors
+    Py_ssize_t n_sums               # numbers in what the segments add up to
     const void* a
     Py_ssize_t a_row, a_col
     const void* mean                # n_features, or NULL
@@ -53,20 +59,20 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
 
 
 cdef void product(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t depth, const real* a,
-                  Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, real* c,
-                  bint accumulate) noexcept nogil:
-    """C (+)= A B on one thread; nothing is packed. B and C are dense, n_cols wide."""
+                  Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_depth,
+                  real* c, bint accumulate) noexcept nogil:
+    """C (+)= A B on one thread; nothing is packed. C is dense, n_cols wide."""
     cdef Py_ssize_t height = ceil_div(n_rows, ceil_div(n_rows, tile_rows(<real>0)))
     cdef Py_ssize_t width = tile_cols(<real>0), depth_at = 0, row, col
     cdef operands[real] x
     x.a_row = a_row
     x.a_depth = a_depth
-    x.b_depth = n_cols
+    x.b_depth = b_depth
     while depth_at < depth:
         x.depth = min(<Py_ssize_t>DEPTH_BLOCK, depth - depth_at)
         col = 0
         while col < n_cols:
-            x.b = b + depth_at * n_cols + col
+            x.b = b + depth_at * b_depth + col
             x.next = x.b
             row = 0
             while row < n_rows:
@@ -125,9 +131,10 @@ cdef void power_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noex
             a_row = n_features
             a_col = 1
         y = own_y if own_y != NULL else <real*>step.y + begin * n_vectors
-        product(n, n_vectors, n_features, a, a_row, a_col, <const real*>step.x, y, False)
+        product(n, n_vectors, n_features, a, a_row, a_col, <const real*>step.x, n_vectors, y,
+                False)
         if z != NULL:
-            product(n_features, n_vectors, n, a, a_col, a_row, <const real*>y, z, True)
+            product(n_features, n_vectors, n, a, a_col, a_row, <const real*>y, n_vectors, z, True)
         begin += n
 
 
@@ -155,9 +162,9 @@ cdef void add_as(real* total, const real* partial, Py_ssize_t n) noexcept nogil:
 cdef void add_partial(void* total, const void* partial, void* context) noexcept nogil:
     cdef Step* step = <Step*>context
     if step.itemsize == 4:
-        add_as(<float*>total, <const float*>partial, step.n_features * step.n_vectors)
+        add_as(<float*>total, <const float*>partial, step.n_sums)
     else:
-        add_as(<double*>total, <const double*>partial, step.n_features * step.n_vectors)
+        add_as(<double*>total, <const double*>partial, step.n_sums)
 
 
 def block_power(cnp.ndarray a, cnp.ndarray x, z, y, mean):
@@ -178,6 +185,7 @@ def block_power(cnp.ndarray a, cnp.ndarray x, z, y, mean):
     step.n_rows = cnp.PyArray_DIM(a, 0)
     step.n_features = cnp.PyArray_DIM(a, 1)
     step.n_vectors = cnp.PyArray_DIM(x, 1)
+    step.n_sums = step.n_features * step.n_vectors
     step.a = cnp.PyArray_DATA(a)
     step.a_row = cnp.PyArray_STRIDE(a, 0) // size
     step.a_col = cnp.PyArray_STRIDE(a, 1) // size
@@ -228,11 +236,12 @@ cdef void rotate_rows(Py_ssize_t begin, Py_ssize_t end, real* gram, Step* step) 
     while begin < end:
         n = min(step.block, end - begin)
         w = <real*>step.y + begin * width
-        product(n, width, width, <const real*>w, width, 1, <const real*>step.x, turned, False)
+        product(n, width, width, <const real*>w, width, 1, <const real*>step.x, width, turned,
+                False)
         memcpy(w, turned, n * width * sizeof(real))
         if gram != NULL:
-            product(width, width, n, <const real*>turned, 1, width, <const real*>turned, gram,
-                    True)
+            product(width, width, n, <const real*>turned, 1, width, <const real*>turned, width,
+                    gram, True)
         begin += n
 
 
@@ -263,6 +272,7 @@ def rotate_block(cnp.ndarray w, cnp.ndarray r, gram):
     step.itemsize = size
     step.n_rows = cnp.PyArray_DIM(w, 0)
     step.n_features = step.n_vectors = cnp.PyArray_DIM(w, 1)
+    step.n_sums = step.n_features * step.n_vectors
     step.y = cnp.PyArray_DATA(w)
     if gram is not None:
         sum_gram = cnp.PyArray_DATA(<cnp.ndarray>gram)
@@ -283,6 +293,94 @@ def rotate_block(cnp.ndarray w, cnp.ndarray r, gram):
                                rotate_segment, add_partial, sum_gram, &step)
     if aligned_r == NULL or step.out_of_memory:
         raise MemoryError("no memory for a block of rows")
+
+
+# ---- W <- W + V X, Z = [V, W]^T W ----
+
+cdef inline void bring_rows(const real* v, Py_ssize_t n_rows, Py_ssize_t n_columns,
+                            Py_ssize_t stride) noexcept nogil:
+    """Rows of V on their way to L2."""
+    cdef Py_ssize_t column, row
+    for column in range(n_columns):
+        row = 0
+        while row < n_rows:
+            prefetch_l2(v + column * stride + row)
+            row += 64 // <Py_ssize_t>sizeof(real)
+
+
+
+cdef void add_product_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noexcept nogil:
+    """W += V X and z = [V, W]^T W of the rows [begin, end), what of both is wanted."""
+    cdef Py_ssize_t width = step.n_vectors, n_columns = step.n_features, n
+    cdef real* gram = z + n_columns * width
+    cdef const real* v
+    cdef real* w
+    if z != NULL:
+        memset(z, 0, (n_columns + width) * width * sizeof(real))
+    while begin < end:
+        n = min(step.block, end - begin)
+        v = <const real*>step.a + begin
+        w = <real*>step.y + begin * width
+        bring_rows(v + BLOCKS_AHEAD * step.block,
+                   min(n, step.n_rows - begin - BLOCKS_AHEAD * step.block), n_columns, step.a_col)
+        if step.x != NULL:
+            product(n, width, n_columns, v, 1, step.a_col, <const real*>step.x, width, w, True)
+        if z != NULL:
+            product(n_columns, width, n, v, step.a_col, 1, <const real*>w, width, z, True)
+            product(width, width, n, <const real*>w, 1, width, <const real*>w, width, gram, True)
+        begin += n
+
+
+cdef void add_product_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
+                              void* context) noexcept nogil:
+    if (<Step*>context).itemsize == 4:
+        add_product_rows(begin, end, <float*>partial, <Step*>context)
+    else:
+        add_product_rows(begin, end, <double*>partial, <Step*>context)
+
+
+cdef void add_product_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    add_product_segment(begin, end, NULL, context)
+
+
+def add_product(cnp.ndarray v, x, cnp.ndarray w, z):
+    """w += v x, and z = [v, w]^T w of the new w; v is read once.
+
+    Either of x and z may be None: left out. v (n_rows, n_columns) whose columns have a unit stride,
+    w (n_rows, width), x (n_columns, width) and z (n_columns + width, width) C-ordered; all of one
+    dtype, float32 or float64, and none shares memory with another. The caller has checked all this.
+    """
+    cdef Step step
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(v), n_bytes
+    cdef double work_ns
+    cdef void* sum_z = NULL
+    memset(&step, 0, sizeof(step))
+    step.itemsize = size
+    step.n_rows = cnp.PyArray_DIM(v, 0)
+    step.n_features = cnp.PyArray_DIM(v, 1)
+    step.n_vectors = cnp.PyArray_DIM(w, 1)
+    step.a = cnp.PyArray_DATA(v)
+    step.a_col = cnp.PyArray_STRIDE(v, 1) // size
+    step.y = cnp.PyArray_DATA(w)
+    if x is not None:
+        step.x = cnp.PyArray_DATA(<cnp.ndarray>x)
+    step.n_sums = (step.n_features + step.n_vectors) * step.n_vectors
+    n_bytes = step.n_sums * size
+    if z is not None:
+        sum_z = cnp.PyArray_DATA(<cnp.ndarray>z)
+        memset(sum_z, 0, n_bytes)
+    if n_bytes == 0 or step.n_rows == 0:
+        return
+    # Whole cache lines of each column.
+    step.block = min(max(NEAR_BYTES // (size * step.n_features), <Py_ssize_t>16),
+                     <Py_ssize_t>DEPTH_BLOCK) // 16 * 16
+    work_ns = 2.0 * step.n_rows * n_bytes / 200.0
+    with nogil:
+        if sum_z == NULL:
+            parallel_for(step.n_rows, step.block, work_ns, add_product_body, &step)
+        else:
+            ordered_reduce(step.n_rows, segment_rows(step.n_rows), n_bytes, 2 * work_ns,
+                           add_product_segment, add_partial, sum_z, &step)
 
 
 # ---- a - mean ----
