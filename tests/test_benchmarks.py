@@ -19,7 +19,7 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not part of this installation", allow_module_level=True)
 sys.path.append(str(ROOT))
 
-from benchmarks import bars, measure, report, results, run, table, worker  # noqa: E402
+from benchmarks import bars, measure, paired, report, results, run, table, worker  # noqa: E402
 from benchmarks.cases import ALL, CASES, Bar, Case, Inputs  # noqa: E402
 from benchmarks.limits import limit_time, stream_at  # noqa: E402
 from benchmarks.measure import Runner, alternate, compare, time_block  # noqa: E402
@@ -470,13 +470,33 @@ def test_times_have_three_digits_and_a_unit(seconds, text):
     assert table.show_time(seconds) == text
 
 
+def test_ratios_of_slots_of_several_processes(monkeypatch):
+    """All slots of a pair count alike; the fastest form of the fastest reference."""
+    answers = [
+        [["f 1", "numpy a", [1.0, 9.0], [8.0, 8.0]], ["f 1", "numpy b", [2.0], [5.0]]],
+        [["f 1", "numpy a", [1.0], [6.0]], ["g 1", "scipy", [1.0], [0.5]]],
+    ]
+    monkeypatch.setattr(paired, "PROCESSES", 2)
+    monkeypatch.setattr(paired, "in_new_process", lambda pattern: answers.pop())
+    found = paired.one_thread_ratios()
+    assert found == {"f 1": (2.5, 2.0), "g 1": (0.5, 1.0)}
+    assert not answers
+
+
+def test_slots_of_a_new_process():
+    case, against, mine, theirs = paired.in_new_process("^matmul float32 4x4 call$")[0]
+    assert (case, against.split()[0]) == ("matmul float32 4x4 call", "numpy")
+    assert len(mine) == len(theirs) >= paired.SWEEPS
+    assert all(1e-8 < seconds < 1e-3 for seconds in (*mine, *theirs))
+
+
 @pytest.mark.parametrize(("seconds", "code"), [(1e-3, 1), (1e-6, 0)])
 def test_spread_of_the_ratios(monkeypatch, capsys, seconds, code):
     """Only a case that takes long enough counts."""
     from benchmarks import ratio_spread
 
     answers = iter([{"steady": (2.0, 1e-3), "wide": (ratio, seconds)} for ratio in (1.0, 1.2, 1.1)])
-    monkeypatch.setattr(ratio_spread, "repetition", lambda pattern: next(answers))
+    monkeypatch.setattr(ratio_spread, "one_thread_ratios", lambda pattern: next(answers))
     assert ratio_spread.main(["--repetitions", "3", "--busy", "0"]) == code
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["1.200", "ratio", "1.10"]
