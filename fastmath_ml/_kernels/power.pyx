@@ -13,8 +13,8 @@ neither a centred copy nor the cancellation of A^T A - n mean mean^T is needed.
 Beside it stands what tall blocks of vectors are orthonormalised with: W <- W R in place, and the
 Gram matrix of the new W from the same pass. As two products it would take a temporary of the size
 of W, whose page faults alone cost more than the arithmetic. And what they are projected with:
-W <- W + V X with Z = [V, W]^T W of the new W, three passes of V for the four products of a projection that
-is done twice.
+W <- W + V X with Z = [V, W]^T W of the new W, three passes of V for the four products of a
+projection that is done twice.
 """
 
 from cython cimport floating as real
@@ -308,11 +308,9 @@ cdef inline void bring_rows(const real* v, Py_ssize_t n_rows, Py_ssize_t n_colum
             row += 64 // <Py_ssize_t>sizeof(real)
 
 
-
 cdef void add_product_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noexcept nogil:
     """W += V X and z = [V, W]^T W of the rows [begin, end), what of both is wanted."""
     cdef Py_ssize_t width = step.n_vectors, n_columns = step.n_features, n
-    cdef real* gram = z + n_columns * width
     cdef const real* v
     cdef real* w
     if z != NULL:
@@ -327,7 +325,8 @@ cdef void add_product_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step
             product(n, width, n_columns, v, 1, step.a_col, <const real*>step.x, width, w, True)
         if z != NULL:
             product(n_columns, width, n, v, step.a_col, 1, <const real*>w, width, z, True)
-            product(width, width, n, <const real*>w, 1, width, <const real*>w, width, gram, True)
+            product(width, width, n, <const real*>w, 1, width, <const real*>w, width,
+                    z + n_columns * width, True)
         begin += n
 
 
