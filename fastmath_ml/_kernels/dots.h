@@ -67,7 +67,7 @@ void add_dots(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector, ptrdi
 }
 
 // a . b; four sums, since a multiply-add waits four cycles for the one before it.
-template <class T> double dot_of(const T *a, const T *b, ptrdiff_t n) {
+template <class T> FM_INLINE double dot_of(const T *a, const T *b, ptrdiff_t n) {
     const ptrdiff_t lanes = vlanes(T{});
     vec<T> first, second, third, fourth;
     ptrdiff_t p = 0;
@@ -110,7 +110,7 @@ FM_NOINLINE double dot_in_blocks(const T *a, ptrdiff_t a_stride, const T *b, ptr
 
 // a . b, the same bits for any strides.
 template <class T>
-FM_INLINE double dot(const T *a, ptrdiff_t a_stride, const T *b, ptrdiff_t b_stride, ptrdiff_t n) {
+FM_NOINLINE double dot(const T *a, ptrdiff_t a_stride, const T *b, ptrdiff_t b_stride, ptrdiff_t n) {
     if (a_stride == 1 && b_stride == 1 && n <= DOT_BLOCK) return dot_of(a, b, n);
     return dot_in_blocks(a, a_stride, b, b_stride, n);
 }

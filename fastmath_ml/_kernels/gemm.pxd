@@ -10,10 +10,10 @@ cdef int multiply(const Product* product) except -1 nogil
 cdef int multiply_or_raise(const Product* product, bint keep_gil) except -1
 
 # For stacks, whether a product of it is a small one that the register tile does best, for
-# multiply_small, or the dot of two vectors.
+# multiply_small, or the dot of two short vectors.
 cdef bint is_small_tile(const Product* p) noexcept nogil
 cdef bint is_dot(const Product* p) noexcept nogil
-cdef int multiply_dot(const Product* p) except -1 nogil
+cdef void multiply_dot(const Product* p) noexcept nogil
 
 
 cdef inline double dot_ns(const Product* p) noexcept nogil:

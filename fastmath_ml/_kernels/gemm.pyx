@@ -163,7 +163,7 @@ cdef int multiply_converted(const Product* p) except -1 nogil:
 
 # ---- dispatch ----
 
-cdef bint is_dot(const Product* p) noexcept nogil:
+cdef inline bint is_number(const Product* p) noexcept nogil:
     """Whether the product is one number, from two vectors."""
     return (p.n_rows == 1 and p.n_cols == 1 and p.computed == FLOATING
             and p.a_type == AS_COMPUTED and p.b_type == AS_COMPUTED and p.c_type == AS_COMPUTED
@@ -171,30 +171,39 @@ cdef bint is_dot(const Product* p) noexcept nogil:
             and not p.accumulate)
 
 
-cdef inline double dot_over(const Product* p, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+cdef bint is_dot(const Product* p) noexcept nogil:
+    return p.depth <= LONG_DOT and is_number(p)
+
+
+cdef void multiply_dot(const Product* p) noexcept nogil:
     if p.itemsize == 4:
-        return dot(<const float*>p.a + begin * p.a_depth, p.a_depth,
-                   <const float*>p.b + begin * p.b_depth, p.b_depth, end - begin)
-    return dot(<const double*>p.a + begin * p.a_depth, p.a_depth,
-               <const double*>p.b + begin * p.b_depth, p.b_depth, end - begin)
+        (<float*>p.c)[0] = <float>dot(
+            <const float*>p.a, p.a_depth, <const float*>p.b, p.b_depth, p.depth)
+    else:
+        (<double*>p.c)[0] = dot(
+            <const double*>p.a, p.a_depth, <const double*>p.b, p.b_depth, p.depth)
 
 
 cdef void dot_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
                       void* context) noexcept nogil:
-    (<double*>partial)[0] = dot_over(<const Product*>context, begin, end)
+    cdef const Product* p = <const Product*>context
+    if p.itemsize == 4:
+        (<double*>partial)[0] = dot(<const float*>p.a + begin * p.a_depth, p.a_depth,
+                                    <const float*>p.b + begin * p.b_depth, p.b_depth, end - begin)
+    else:
+        (<double*>partial)[0] = dot(<const double*>p.a + begin * p.a_depth, p.a_depth,
+                                    <const double*>p.b + begin * p.b_depth, p.b_depth, end - begin)
 
 
 cdef void add_dot(void* total, const void* partial, void* context) noexcept nogil:
     (<double*>total)[0] += (<const double*>partial)[0]
 
 
-cdef int multiply_dot(const Product* p) except -1 nogil:
+cdef int multiply_long_dot(const Product* p) except -1 nogil:
+    """The threads share the vectors, in segments that are added in order."""
     cdef double total = 0
-    if p.depth <= LONG_DOT:
-        total = dot_over(p, 0, p.depth)
-    else:
-        ordered_reduce(p.depth, DOT_SEGMENT, sizeof(double), dot_ns(p), dot_segment, add_dot,
-                       &total, <void*>p)
+    ordered_reduce(p.depth, DOT_SEGMENT, sizeof(double), dot_ns(p), dot_segment, add_dot, &total,
+                   <void*>p)
     if p.itemsize == 4:
         (<float*>p.c)[0] = <float>total
     else:
@@ -222,8 +231,11 @@ cdef int multiply(const Product* product) except -1 nogil:
         return 0
     if product.c_type != AS_COMPUTED:
         return multiply_converted(product)
-    if is_dot(product):
-        return multiply_dot(product)
+    if is_number(product):
+        if product.depth > LONG_DOT:
+            return multiply_long_dot(product)
+        multiply_dot(product)
+        return 0
     small = is_small(product)
     if small and takes_no_dots(product):
         multiply_small(product)
