@@ -181,6 +181,7 @@ def power_iteration(
         v = step / dtype.type(length)
         image = operator.forward(v)
         n_iter += 1
+    v = v.copy()  # a function may have kept the one that it was given
     fix_signs(v)
     return PowerResult(value / factor, v[:, 0], residual / factor, n_iter, bool(converged))
 
@@ -287,7 +288,7 @@ def eigh_topk(
     source = make_rng(rng)
     width = block_width(operator, k)
     start = random_block(source, order, width, dtype)
-    factor = safe_scale(operator, operator.forward(start), 1)
+    factor = safe_scale(operator, operator.forward(start.copy()), 1)
     if factor != 1.0 and not isinstance(operator, Function):
         operator = operator.scaled(factor)
     else:

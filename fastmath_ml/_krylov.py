@@ -3,7 +3,7 @@
 The space is spanned by V (n, m), grown by a block of `width` columns a step:
 
     W = A V_last                    one product with a block of vectors
-    W -= V (V^T W), twice           full orthogonalisation: nothing is found twice by mistake
+    W -= V (V^T W), once or twice   full orthogonalisation: nothing is found twice by mistake
     V_next B = W                    Cholesky QR twice; B carries the residuals
     H = V^T A V = S diag(t) S^T     LAPACK; t are the Ritz values, |B S_last| their residuals
 
@@ -51,7 +51,7 @@ def random_block(rng: np.random.Generator, n: int, width: int, dtype: np.dtype[A
     return np.asarray(numbers.astype(dtype) * dtype.type(2.0**-15)).reshape(n, width)
 
 
-def columns(n: int, n_columns: int, dtype: np.dtype[Any]) -> FloatArray:
+def room_for_columns(n: int, n_columns: int, dtype: np.dtype[Any]) -> FloatArray:
     """Room for so many columns of length n, each a row of memory that begins at another set of the
     cache than the one before it.
     """
@@ -139,7 +139,7 @@ class _Basis:
         loss: float,
     ):
         self.apply, self.loss = apply, loss
-        self.v = columns(start.shape[0], size, start.dtype)
+        self.v = room_for_columns(start.shape[0], size, start.dtype)
         self.h = np.zeros((size, size))
         self.filled = 0
         self.next, _ = orthonormalise(start)
@@ -167,15 +167,18 @@ class _Basis:
     def _project(self, v: FloatArray, w: FloatArray) -> tuple[FloatArray, Small | None]:
         """What V holds of W, which is taken from W, and W^T W of the rest where it is known.
 
-        Twice where once leaves more than `loss`: its errors grow by |W| / |rest| in each step.
+        Twice where once leaves more than `loss`: errors of V would grow by |W| / |rest| in each
+        step.
         """
         n_columns, width = v.shape[1], w.shape[1]
-        first, second = np.empty((2, n_columns + width, width), w.dtype)
-        add_product(v, None, w, first)
-        add_product(v, -first[:n_columns], w, second)
-        part, again = first[:n_columns], second[:n_columns]
-        gram = second[n_columns:].astype(np.float64)
-        if (np.abs(again) <= self.loss * np.sqrt(gram.diagonal())).all():
+        part = np.empty((n_columns, width), w.dtype)
+        add_product(v, None, w, part)
+        if not np.isfinite(part).all():
+            raise ValueError("a gives NaN or infinity; expected finite products")
+        sums = np.empty((n_columns + width, width), w.dtype)
+        add_product(v, -part, w, sums)
+        again, gram = sums[:n_columns], sums[n_columns:].astype(np.float64)
+        if self.loss > 0 and _orthonormal_part(again, gram) <= self.loss:
             return part + again, gram
         add_product(v, -again, w, None)
         return part + again, None
@@ -242,6 +245,18 @@ def _least_singular_value(a: Small) -> float:
         return float(1 / np.linalg.norm(np.linalg.inv(a)))
     except np.linalg.LinAlgError:
         return 0.0
+
+
+def _orthonormal_part(part: FloatArray, gram: Small) -> float:
+    """The largest entry of V^T Q, where V^T W is `part`, W^T W is `gram`, and Q is the orthonormal
+    block that W becomes; infinite where W^T W does not tell.
+    """
+    if not (np.isfinite(gram).all() and (lengths := np.sqrt(gram.diagonal())).all()):
+        return math.inf
+    factor = _cholesky(gram / np.outer(lengths, lengths))
+    if factor is None:
+        return math.inf
+    return float(np.abs(part / lengths @ np.linalg.inv(factor)).max(initial=0.0))
 
 
 class _Schedule:

@@ -113,16 +113,21 @@ class Linear:
         self.operator, self.factor = operator, factor
         self.shape, self.dtype = operator.shape, dtype
 
-    def _call(self, function: Callable[[Block], Any], x: Block) -> Block:
-        """Always new memory: callers write to it, and the function may have returned x."""
-        y = np.array(function(x), dtype=self.dtype, order="C")
+    def _call(self, name: str, x: Block, n_rows: int) -> Block:
+        """Always new memory: callers write to it, and the method may have returned x."""
+        y = np.array(getattr(self.operator, name)(x), dtype=self.dtype, order="C")
+        if y.shape != (n_rows, x.shape[1]):
+            raise ValueError(
+                f"a.{name}(x) has shape {y.shape} for x of shape {x.shape}; "
+                f"expected {(n_rows, x.shape[1])}"
+            )
         return y if self.factor == 1.0 else y * self.dtype.type(self.factor)
 
     def forward(self, x: Block) -> Block:
-        return self._call(self.operator.matmat, x)
+        return self._call("matmat", x, self.shape[0])
 
     def adjoint(self, y: Block) -> Block:
-        return self._call(self.operator.rmatmat, y)
+        return self._call("rmatmat", y, self.shape[1])
 
     def normal(self, x: Block, want_y: bool = False) -> tuple[Block, Block | None]:
         y = self.forward(x)

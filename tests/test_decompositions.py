@@ -1,5 +1,7 @@
 """power_iteration and eigh_topk: against LAPACK, on hard spectra, and on every kind of input."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,7 +10,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import fastmath_ml as fm
 from fastmath_ml._kernels.power import add_product
-from fastmath_ml._krylov import columns
+from fastmath_ml._krylov import extremal_pairs, room_for_columns
 
 
 def symmetric(rng, values, dtype="float64"):
@@ -121,7 +123,7 @@ def test_operators_and_functions_give_the_same():
 
 
 def test_what_an_operator_returns_is_not_written_to(dtype):
-    """Neither its own memory nor the vectors that it was given and gave back."""
+    """Neither its own memory nor the vectors that it was given, given back or not."""
     values = np.r_[5.0, 4.0, np.linspace(-1, 1, 298)].astype(dtype)
     kept = []
 
@@ -133,38 +135,109 @@ def test_what_an_operator_returns_is_not_written_to(dtype):
 
         def matmat(self, x):
             y = x if self.is_identity else values[:, None] * x
-            kept.append((y, y.copy()))
+            kept.extend((each, each.copy()) for each in (x, y))
             return y
 
     result = fm.eigh_topk(Diagonal(False), 2, rng=0)
     np.testing.assert_allclose(result.eigenvalues, [5, 4], rtol=100 * eps(dtype))
-    assert len(kept) > 3
-    assert all(np.array_equal(y, copy) for y, copy in kept)
     same = fm.eigh_topk(Diagonal(True), 2, rng=0)
     assert (same.residuals <= 10 * eps(dtype)).all()
     np.testing.assert_allclose(same.eigenvalues, 1, rtol=10 * eps(dtype))
+    fm.power_iteration(Diagonal(False), rng=0)
+    assert len(kept) > 20
+    assert all(np.array_equal(each, copy) for each, copy in kept)
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda y: y[:3], lambda y: y[:, :1], lambda y: y[:, 0], lambda y: np.r_[y, y]]
+)
+def test_an_operator_that_returns_another_shape(spoil):
+    class Broken:
+        shape, dtype = (300, 300), np.dtype("float64")
+
+        def matmat(self, x):
+            return spoil(np.linspace(1, 2, 300)[:, None] * x)
+
+        rmatmat = matmat
+
+    for function in (fm.eigh_topk, fm.svd_topk):
+        with pytest.raises(ValueError, match=r"a\.r?matmat\(x\) has shape .*; expected \(300, "):
+            function(Broken(), 2, rng=0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_operator_that_returns_nan_later(value):
+    class Broken:
+        shape, dtype, n_calls = (300, 300), np.dtype("float64"), 0
+
+        def matmat(self, x):
+            self.n_calls += 1
+            return np.full_like(x, value) if self.n_calls == 3 else x * np.arange(300.0)[:, None]
+
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        fm.eigh_topk(Broken(), 2, rng=0)
+
+
+def test_blocks_whose_columns_are_nearly_dependent(rng):
+    """What a projection leaves of a block counts for the orthonormal block that it becomes."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        leading = np.resize([1, 0.5, -1, 1 + 1e-5, 1 - 1e-9], 24)
+        a = symmetric(rng, np.r_[leading, rng.uniform(-1, 1, 276) * 1e-8])
+        result = fm.eigh_topk(a, 8, which="LA", tol=1e-9, max_iter=60, rng=0)
+        assert result.converged
+        assert (result.residuals <= 1e-9).all()
+        blocks = []
+
+        def apply(x, a=a, blocks=blocks):
+            blocks.append(x)
+            return a @ x
+
+        extremal_pairs(
+            apply, rng.standard_normal((300, 8)), 8, "LA",
+            size=84, max_products=8, excess=lambda *_: np.inf, rng=rng, loss=1e-11,
+        )  # fmt: skip
+        v = np.concatenate(blocks, axis=1)
+        assert v.shape == (300, 64)
+        assert np.abs(v.T @ v - np.eye(64)).max() < 1e-9
+
+
+def test_numbers_whose_squares_overflow():
+    a = (np.random.default_rng(0).standard_normal((3000, 300)) * 1e9).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = fm.svd_topk(a, 17, rng=0)
+    exact = np.linalg.svd(a.astype(np.float64), compute_uv=False)[:17]
+    np.testing.assert_allclose(result.S, exact, rtol=1e-5)
 
 
 @pytest.mark.parametrize("width", [1, 3, 6, 12, 20])
-@pytest.mark.parametrize("n_columns", [1, 7, 16, 50])
+@pytest.mark.parametrize("n_columns", [1, 7, 16, 50, 300])
 def test_add_product(rng, dtype, n_columns, width):
     for n_rows in (1, 31, 257, 5000):
-        whole = columns(n_rows, n_columns + 5, np.dtype(dtype))
+        whole = room_for_columns(n_rows, n_columns + 5, np.dtype(dtype))
         whole[...] = rng.standard_normal(whole.shape)
         v, w = whole[:, :n_columns], rng.standard_normal((n_rows, width)).astype(dtype)
         x = rng.standard_normal((n_columns, width)).astype(dtype)
         z = np.full((n_columns + width, width), np.nan, dtype)
         before = whole.copy()
-        for given, sums in ((None, z), (x, z), (x, None)):
+        for given, sums in ((None, z), (x, z), (x, z[:n_columns]), (x, None)):
+            if sums is not None:
+                sums[...] = np.nan
             want, size = w.astype(np.float64), np.abs(w)
             if given is not None:
                 want, size = want + v.astype(np.float64) @ given, size + np.abs(v) @ np.abs(x)
+            again, other = w.copy(), np.empty_like(z)
             add_product(v, given, w, sums)
+            with fm.num_threads(1):
+                add_product(v, given, again, None if sums is None else other[: len(sums)])
+            assert_same_bits(again, w)
             assert (np.abs(w - want) <= (n_columns + 2) * eps(dtype) * size).all()
             if sums is not None:
-                both = np.concatenate([v, w], axis=1).astype(np.float64)
+                assert_same_bits(other[: len(sums)], sums)
+                both = np.concatenate([v, w], axis=1).astype(np.float64)[:, : len(sums)]
                 bound = (min(n_rows, 300) + 64) * eps(dtype) * (np.abs(both).T @ np.abs(w))
-                assert (np.abs(z - both.T @ w) <= bound).all()
+                assert (np.abs(sums - both.T @ w) <= bound).all()
         assert_same_bits(whole, before)
 
 

@@ -172,6 +172,7 @@ cdef inline bint is_number(const Product* p) noexcept nogil:
 
 
 cdef bint is_dot(const Product* p) noexcept nogil:
+    """Whether it is one number, from two vectors too short to be shared."""
     return p.depth <= LONG_DOT and is_number(p)
 
 
@@ -267,7 +268,8 @@ cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
     v.itemsize = p.itemsize
     v.depth = p.depth
     v.y = p.c
-    # As many of both: those that give dots, so that the transposed product is computed alike.
+    # With as many rows as columns, the operand whose vectors give dots: the transposed product is
+    # computed alike.
     if p.n_cols == 1 or (p.n_cols <= MAX_VECTORS and (
             p.n_rows > p.n_cols or (p.n_rows == p.n_cols and p.a_depth == 1))):
         v.n_out, v.n_vectors = p.n_rows, p.n_cols

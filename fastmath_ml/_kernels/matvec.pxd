@@ -9,7 +9,8 @@ cdef extern from "dots.h" namespace "fm" nogil:
 
 cdef enum:
     MAX_VECTORS = 8
-    # The depth up to which few outputs are no work for several threads, and segments of a longer.
+    # The depth up to which few outputs are no work for several threads, and that of the segments
+    # of longer ones.
     LONG_DOT = 1 << 16
     DOT_SEGMENT = 1 << 15
 

@@ -314,7 +314,7 @@ cdef void add_product_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step
     cdef const real* v
     cdef real* w
     if z != NULL:
-        memset(z, 0, (n_columns + width) * width * sizeof(real))
+        memset(z, 0, step.n_sums * sizeof(real))
     while begin < end:
         n = min(step.block, end - begin)
         v = <const real*>step.a + begin
@@ -325,6 +325,7 @@ cdef void add_product_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step
             product(n, width, n_columns, v, 1, step.a_col, <const real*>step.x, width, w, True)
         if z != NULL:
             product(n_columns, width, n, v, step.a_col, 1, <const real*>w, width, z, True)
+        if step.n_sums > n_columns * width:
             product(width, width, n, <const real*>w, 1, width, <const real*>w, width,
                     z + n_columns * width, True)
         begin += n
@@ -345,9 +346,10 @@ cdef void add_product_body(Py_ssize_t begin, Py_ssize_t end, void* context) noex
 def add_product(cnp.ndarray v, x, cnp.ndarray w, z):
     """w += v x, and z = [v, w]^T w of the new w; v is read once.
 
-    Either of x and z may be None: left out. v (n_rows, n_columns) whose columns have a unit stride,
-    w (n_rows, width), x (n_columns, width) and z (n_columns + width, width) C-ordered; all of one
-    dtype, float32 or float64, and none shares memory with another. The caller has checked all this.
+    Either of x and z may be None: left out; of z the last rows may be missing, w^T w. v (n_rows,
+    n_columns), at least one column, with a unit stride along the columns; w (n_rows, width),
+    x (n_columns, width) and z (n_columns or n_columns + width, width) C-ordered; all of one dtype,
+    float32 or float64, and none shares memory with another. The caller has checked all this.
     """
     cdef Step step
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(v), n_bytes
@@ -363,10 +365,11 @@ def add_product(cnp.ndarray v, x, cnp.ndarray w, z):
     step.y = cnp.PyArray_DATA(w)
     if x is not None:
         step.x = cnp.PyArray_DATA(<cnp.ndarray>x)
-    step.n_sums = (step.n_features + step.n_vectors) * step.n_vectors
-    n_bytes = step.n_sums * size
+    n_bytes = step.n_features * step.n_vectors * size
     if z is not None:
         sum_z = cnp.PyArray_DATA(<cnp.ndarray>z)
+        n_bytes = cnp.PyArray_NBYTES(<cnp.ndarray>z)
+        step.n_sums = n_bytes // size
         memset(sum_z, 0, n_bytes)
     if n_bytes == 0 or step.n_rows == 0:
         return
