@@ -178,7 +178,7 @@ def test_an_operator_that_returns_nan_later(value):
         fm.eigh_topk(Broken(), 2, rng=0)
 
 
-def test_blocks_whose_columns_are_nearly_dependent(rng):
+def test_blocks_whose_columns_are_nearly_dependent():
     """What a projection leaves of a block counts for the orthonormal block that it becomes."""
     for seed in range(5):
         rng = np.random.default_rng(seed)

@@ -30,7 +30,7 @@ from fastmath_ml._kernels.convert cimport (
 )
 from fastmath_ml._kernels.mirror cimport mirror_block
 from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
-from fastmath_ml._kernels.prefetch cimport prefetch_l2
+from fastmath_ml._kernels.prefetch cimport bring_lines, prefetch_l2
 from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.tile cimport (
     keep, keep_packed, operands, tile_cols, tile_product, tile_rows,
@@ -185,17 +185,6 @@ cdef void pack_a_block(Plan* plan, Py_ssize_t first_row, Py_ssize_t end_row, Py_
         row += rows
 
 
-cdef inline void bring_rows(const number* a, Py_ssize_t n_rows, Py_ssize_t stride,
-                            Py_ssize_t depth) noexcept nogil:
-    """The rows of the next tile on their way to L2."""
-    cdef Py_ssize_t row, i
-    for row in range(n_rows):
-        i = 0
-        while i < depth:
-            prefetch_l2(a + row * stride + i)
-            i += 64 // <Py_ssize_t>sizeof(number)
-
-
 cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t first_col,
                        Py_ssize_t end_col, Plan* plan, number zero) noexcept nogil:
     """C[first_row:end_row, first_col:end_col] over the depth of the current chunk."""
@@ -292,8 +281,9 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                         x.a_row = p.a_row
                         x.a_depth = p.a_depth
                         if plan.bring_rows:
-                            bring_rows(x.a + rows * x.a_row, min(rows, end_row - row - rows),
-                                       x.a_row, x.depth)
+                            bring_lines(x.a + rows * x.a_row, min(rows, end_row - row - rows),
+                                        x.a_row * <Py_ssize_t>sizeof(number),
+                                        x.depth * <Py_ssize_t>sizeof(number))
                     c = <number*>p.c + row * p.c_row + col
                     if number is float or number is double:
                         if finishing:

@@ -176,24 +176,28 @@ cdef bint is_dot(const Product* p) noexcept nogil:
     return p.depth <= LONG_DOT and is_number(p)
 
 
-cdef void multiply_dot(const Product* p) noexcept nogil:
+cdef inline double dot_over(const Product* p, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     if p.itemsize == 4:
-        (<float*>p.c)[0] = <float>dot(
-            <const float*>p.a, p.a_depth, <const float*>p.b, p.b_depth, p.depth)
+        return dot(<const float*>p.a + begin * p.a_depth, p.a_depth,
+                   <const float*>p.b + begin * p.b_depth, p.b_depth, end - begin)
+    return dot(<const double*>p.a + begin * p.a_depth, p.a_depth,
+               <const double*>p.b + begin * p.b_depth, p.b_depth, end - begin)
+
+
+cdef inline void store_number(const Product* p, double value) noexcept nogil:
+    if p.itemsize == 4:
+        (<float*>p.c)[0] = <float>value
     else:
-        (<double*>p.c)[0] = dot(
-            <const double*>p.a, p.a_depth, <const double*>p.b, p.b_depth, p.depth)
+        (<double*>p.c)[0] = value
+
+
+cdef void multiply_dot(const Product* p) noexcept nogil:
+    store_number(p, dot_over(p, 0, p.depth))
 
 
 cdef void dot_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
                       void* context) noexcept nogil:
-    cdef const Product* p = <const Product*>context
-    if p.itemsize == 4:
-        (<double*>partial)[0] = dot(<const float*>p.a + begin * p.a_depth, p.a_depth,
-                                    <const float*>p.b + begin * p.b_depth, p.b_depth, end - begin)
-    else:
-        (<double*>partial)[0] = dot(<const double*>p.a + begin * p.a_depth, p.a_depth,
-                                    <const double*>p.b + begin * p.b_depth, p.b_depth, end - begin)
+    (<double*>partial)[0] = dot_over(<const Product*>context, begin, end)
 
 
 cdef void add_dot(void* total, const void* partial, void* context) noexcept nogil:
@@ -205,10 +209,7 @@ cdef int multiply_long_dot(const Product* p) except -1 nogil:
     cdef double total = 0
     ordered_reduce(p.depth, DOT_SEGMENT, sizeof(double), dot_ns(p), dot_segment, add_dot, &total,
                    <void*>p)
-    if p.itemsize == 4:
-        (<float*>p.c)[0] = <float>total
-    else:
-        (<double*>p.c)[0] = total
+    store_number(p, total)
     return 0
 
 

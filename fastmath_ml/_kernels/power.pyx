@@ -24,7 +24,7 @@ cimport numpy as cnp
 
 from fastmath_ml._kernels.blocks cimport multiply_tile
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
-from fastmath_ml._kernels.prefetch cimport prefetch_l2
+from fastmath_ml._kernels.prefetch cimport bring_lines
 from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
 from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
 
@@ -297,20 +297,9 @@ def rotate_block(cnp.ndarray w, cnp.ndarray r, gram):
 
 # ---- W <- W + V X, Z = [V, W]^T W ----
 
-cdef inline void bring_rows(const real* v, Py_ssize_t n_rows, Py_ssize_t n_columns,
-                            Py_ssize_t stride) noexcept nogil:
-    """Rows of V on their way to L2."""
-    cdef Py_ssize_t column, row
-    for column in range(n_columns):
-        row = 0
-        while row < n_rows:
-            prefetch_l2(v + column * stride + row)
-            row += 64 // <Py_ssize_t>sizeof(real)
-
-
 cdef void add_product_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noexcept nogil:
     """W += V X and z = [V, W]^T W of the rows [begin, end), what of both is wanted."""
-    cdef Py_ssize_t width = step.n_vectors, n_columns = step.n_features, n
+    cdef Py_ssize_t width = step.n_vectors, n_columns = step.n_features, n, ahead
     cdef const real* v
     cdef real* w
     if z != NULL:
@@ -319,8 +308,9 @@ cdef void add_product_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step
         n = min(step.block, end - begin)
         v = <const real*>step.a + begin
         w = <real*>step.y + begin * width
-        bring_rows(v + BLOCKS_AHEAD * step.block,
-                   min(n, step.n_rows - begin - BLOCKS_AHEAD * step.block), n_columns, step.a_col)
+        ahead = min(n, step.n_rows - begin - BLOCKS_AHEAD * step.block)
+        bring_lines(v + BLOCKS_AHEAD * step.block, n_columns,
+                    step.a_col * <Py_ssize_t>sizeof(real), ahead * <Py_ssize_t>sizeof(real))
         if step.x != NULL:
             product(n, width, n_columns, v, 1, step.a_col, <const real*>step.x, width, w, True)
         if z != NULL:
