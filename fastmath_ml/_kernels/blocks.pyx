@@ -90,7 +90,8 @@ cdef struct Plan:
     Py_ssize_t origin                           # panels start at origin + k * tile_cols
     Py_ssize_t first_depth, end_depth
     Py_ssize_t row_block, n_row_blocks          # rows of a task
-    Py_ssize_t col_group                        # columns of a task, whole panels
+    Py_ssize_t col_group                        # columns of a task, or of a part that is mirrored
+                                                # at once; whole panels
     void* packed_b                              # NULL: B is read in place, or:
     bint flat                                   # each task packs its part of B
     bint pack_a
@@ -306,16 +307,20 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
 
 cdef void compute(Py_ssize_t begin, Py_ssize_t end, Plan* plan, number zero) noexcept nogil:
     """Tasks [begin, end): all row blocks of the first group of columns, then of the next."""
-    cdef Py_ssize_t task, first_row, first_col, end_col
+    cdef Py_ssize_t task, first_row, end_row, first_col, end_col
     for task in range(begin, end):
         first_row = task % plan.n_row_blocks * plan.row_block
-        first_col = plan.origin + task // plan.n_row_blocks * plan.col_group
-        end_col = min(first_col + plan.col_group, plan.end_col)
-        first_col = max(first_col, plan.first_col)
+        end_row = min(first_row + plan.row_block, plan.product.n_rows)
         if plan.mirrored:
-            first_col = max(first_col, first_row)
-        compute_task(first_row, min(first_row + plan.row_block, plan.product.n_rows),
-                     first_col, end_col, plan, zero)
+            first_col = max(plan.first_col, first_row)
+            while first_col < plan.end_col:
+                end_col = min(first_col + plan.col_group, plan.end_col)
+                compute_task(first_row, end_row, first_col, end_col, plan, zero)
+                first_col = end_col
+        else:
+            first_col = plan.origin + task // plan.n_row_blocks * plan.col_group
+            end_col = min(first_col + plan.col_group, plan.end_col)
+            compute_task(first_row, end_row, max(first_col, plan.first_col), end_col, plan, zero)
 
 
 cdef void compute_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
@@ -345,9 +350,6 @@ cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes, Py_ssize_t ma
         min(plan.depth_block, p.depth) * p.itemsize)
     # As many row blocks as the packed block of A asks for, more when the threads need them (four
     # tasks for each, none under about 20 us), then groups of columns.
-    if plan.mirrored:
-        # A block of C is still in L2 when it is mirrored.
-        block_rows = min(block_rows, row_block_bytes // (n_cols * p.itemsize))
     block_rows = max(max_height, block_rows // max_height * max_height)
     tasks_wanted = 1
     if n_threads > 1:
@@ -364,7 +366,10 @@ cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes, Py_ssize_t ma
         plan.row_block = ceil_div(plan.row_block, width) * width
     plan.n_row_blocks = ceil_div(p.n_rows, plan.row_block)
     plan.col_group = n_cols
-    if not plan.mirrored and plan.n_row_blocks < tasks_wanted:
+    if plan.mirrored:
+        # What is computed of a task before it is mirrored: a block of C that is still in L2.
+        plan.col_group = max(1, row_block_bytes // (plan.row_block * p.itemsize) // width) * width
+    elif plan.n_row_blocks < tasks_wanted:
         plan.col_group = ceil_div(ceil_div(n_cols, ceil_div(tasks_wanted, plan.n_row_blocks)),
                                   width) * width
     if plan.flat:
@@ -372,7 +377,8 @@ cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes, Py_ssize_t ma
         plan.col_group = min(plan.col_group, max(
             1, (2 * row_block_bytes // (min(plan.depth_block, p.depth) * p.itemsize) - p.n_rows)
             // width) * width)
-    n_tasks = plan.n_row_blocks * ceil_div(n_cols, plan.col_group)
+    n_tasks = plan.n_row_blocks if plan.mirrored else (
+        plan.n_row_blocks * ceil_div(n_cols, plan.col_group))
     if plan.packed_b != NULL:
         parallel_for(ceil_div(n_cols, width), PACK_PANELS, chunk_bytes / 8.0, pack_b_body, plan)
     parallel_for(n_tasks, 1, work_ns, compute_body, plan)

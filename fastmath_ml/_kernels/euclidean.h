@@ -48,27 +48,45 @@ struct euclidean_context {
     int *out_of_memory;
 };
 
-// The context of one tile: which of its vectors have near pairs.
+// The context of one tile.
 template <class T> struct near_pairs {
     const T *x_norms, *y_norms;
     bool root;
-    mutable uint64_t found[max_rows * max_vectors];
+    mutable bool found;     // a near pair, or something near in the lanes behind the last column
 };
 
+// Distances of far pairs, -1 for near ones.
 struct squared_distance {
     static constexpr bool packed_only = true;
-    template <class T>
-    FM_INLINE vec<T> finish(vec<T> product, const operands<T> &x, int i, int j) {
-        const auto *pairs = static_cast<const near_pairs<T> *>(x.context);
-        const vec<T> size = vset(pairs->x_norms[x.row + i]) +
-                            vload(pairs->y_norms + x.col + j * vlanes(T{}));
-        const vec<T> dist_sq = vmul_add(vset(T(-2)), product, size);
-        const mask<T> far = vge(dist_sq, vmul_add(vset(T(near_share)), size,
-                                                  vset(square_range<T>::smallest)));
-        pairs->found[i * max_vectors + j] = mbits(mnot(far));
-        return vselect(far, pairs->root ? vsqrt(dist_sq) : dist_sq, vset(T(-1)));
-    }
+    template <class T> struct on {
+        const near_pairs<T> &pairs;
+        const T *const x_norms, *const y_norms;
+        const bool root;
+        mask<T> all_far;
+        FM_ALWAYS_INLINE explicit on(const operands<T> &x)
+            : pairs(*static_cast<const near_pairs<T> *>(x.context)), x_norms(pairs.x_norms + x.row),
+              y_norms(pairs.y_norms + x.col), root(pairs.root), all_far(mtail(T{}, vlanes(T{}))) {}
+        FM_ALWAYS_INLINE vec<T> finish(vec<T> product, int i, int j) {
+            const vec<T> size = vset(x_norms[i]) + vload(y_norms + j * vlanes(T{}));
+            const vec<T> dist_sq = vmul_add(vset(T(-2)), product, size);
+            const mask<T> far = vge(dist_sq, vmul_add(vset(T(near_share)), size,
+                                                      vset(square_range<T>::smallest)));
+            all_far = mand(all_far, far);
+            return vselect(far, root ? vsqrt(dist_sq) : dist_sq, vset(T(-1)));
+        }
+        FM_ALWAYS_INLINE void done() { pairs.found = !mall(all_far); }
+    };
 };
+
+// Whether squared_distance left near pairs among some rows.
+template <class T> bool any_near(ptrdiff_t rows, ptrdiff_t cols, const T *c, ptrdiff_t c_row) {
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < cols; j += vlanes(T{})) {
+            const ptrdiff_t n = cols - j < vlanes(T{}) ? cols - j : vlanes(T{});
+            if (many(vlt(vload_partial(c + i * c_row + j, n), vec<T>()))) return true;
+        }
+    return false;
+}
 
 // |x - y|, whatever the sizes of the elements.
 static inline double scaled_distance(const float *x, ptrdiff_t x_stride, const float *y,
@@ -190,18 +208,11 @@ void euclidean_tile(ptrdiff_t rows, ptrdiff_t cols, const operands<T> &x, T *c, 
     operands<T> own = x;
     own.context = &pairs;
     tile_product(rows, cols, own, c, c_row, accumulate, squared_distance());
-    const ptrdiff_t lanes = vlanes(T{});
-    const bool second = cols > lanes;
-    const ptrdiff_t last = second ? cols - lanes : cols;
-    const uint64_t last_lanes = (uint64_t(2) << (last - 1)) - 1;
+    if (!pairs.found) return;
     for (ptrdiff_t first = 0; first < rows; first += height) {
         const ptrdiff_t n = rows - first < height ? rows - first : height;
-        uint64_t near = 0;
-        for (ptrdiff_t i = first; i < first + n; i++) {
-            const uint64_t *found = pairs.found + i * max_vectors;
-            near |= second ? found[0] | (found[1] & last_lanes) : found[0] & last_lanes;
-        }
-        if (near) near_rows<T, height>(first, n, cols, x, c, c_row, all);
+        if (any_near(n, cols, c + first * c_row, c_row))
+            near_rows<T, height>(first, n, cols, x, c, c_row, all);
     }
 }
 

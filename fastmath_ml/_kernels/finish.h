@@ -9,22 +9,39 @@ namespace fm {
 
 enum { THEN_NOTHING, THEN_POWER, THEN_TANH, THEN_EXP };
 
-struct finish_context {
-    double factor, offset;  // factor * element + offset
-    double low, high;       // clipped to; NaN stays
-    int then;
-    double power;           // a whole number, of THEN_POWER; the factor of THEN_EXP: exp(power x)
+// factor * element + offset, clipped to [low, high]; NaN stays.
+template <class T> struct affine_map {
+    T factor, offset, low, high;
 };
 
-// The constants are conversions of loop-invariant memory: they stay in registers or fold into the
-// instructions as broadcasts.
+struct finish_context {
+    affine_map<float> map32;    // for elements of either type, so that no tile converts constants
+    affine_map<double> map64;
+    int then;
+    double power;               // a whole number, of THEN_POWER; the factor of THEN_EXP: exp(power x)
+};
+
+static inline void set_affine(finish_context &context, double factor, double offset, double low,
+                              double high) {
+    context.map32 = {float(factor), float(offset), float(low), float(high)};
+    context.map64 = {factor, offset, low, high};
+}
+
+FM_INLINE const affine_map<float> &map_of(const finish_context &x, float) { return x.map32; }
+FM_INLINE const affine_map<double> &map_of(const finish_context &x, double) { return x.map64; }
+
 struct affine {
     static constexpr bool packed_only = true;
-    template <class T> FM_INLINE vec<T> finish(vec<T> element, const operands<T> &x, int, int) {
-        const auto &context = *static_cast<const finish_context *>(x.context);
-        element = vmul_add(vset(T(context.factor)), element, vset(T(context.offset)));
-        return vmin_fast(vset(T(context.high)), vmax_fast(vset(T(context.low)), element));
-    }
+    template <class T> struct on {
+        const affine_map<T> map;
+        FM_ALWAYS_INLINE explicit on(const operands<T> &x)
+            : map(map_of(*static_cast<const finish_context *>(x.context), T{})) {}
+        FM_ALWAYS_INLINE vec<T> finish(vec<T> element, int, int) {
+            element = vmul_add(vset(map.factor), element, vset(map.offset));
+            return vmin_fast(vset(map.high), vmax_fast(vset(map.low), element));
+        }
+        FM_ALWAYS_INLINE void done() {}
+    };
 };
 
 template <class T> FM_INLINE vec<T> whole_power(vec<T> x, int64_t n) {

@@ -23,15 +23,14 @@ cnp.import_array()
 
 cdef extern from "finish.h" namespace "fm" nogil:
     ctypedef struct finish_context:
-        double factor
-        double offset
-        double low
-        double high
         int then
         double power
 
     cppclass affine:
         affine() noexcept
+
+    void set_affine(finish_context& context, double factor, double offset, double low,
+                    double high) noexcept
 
     void finish_rows[T](Py_ssize_t rows, Py_ssize_t cols, T* c, Py_ssize_t c_row,
                         const finish_context& context) noexcept
@@ -183,7 +182,7 @@ def finished_products(cnp.ndarray x, x_scales, cnp.ndarray y, y_scales, cnp.ndar
         p.col_scale = cnp.PyArray_DATA(y_scales)
     p.symmetric = x is y
     p.finish = finished_tile_float32 if size == 4 else finished_tile_float64
-    context.factor, context.offset, context.low, context.high = factor, offset, low, high
+    set_affine(context, factor, offset, low, high)
     context.then = then
     context.power = power
     p.context = &context

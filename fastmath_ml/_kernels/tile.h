@@ -54,11 +54,16 @@ template <class T> struct operands {
     const void *context;   // for kernels that finish the elements while they are in registers
 };
 
-// What happens to the elements of a tile after its last step: nothing.
+// What happens to the elements of a tile after its last step: nothing. A finish is an object per
+// tile, so that what it needs of the context is read once and stays in registers: the stores to C
+// might change the context, for all that the compiler knows.
 struct keep {
     static constexpr bool packed_only = false;
-    template <class T>
-    FM_INLINE vec<T> finish(vec<T> element, const operands<T> &, int, int) { return element; }
+    template <class T> struct on {
+        FM_ALWAYS_INLINE explicit on(const operands<T> &) {}
+        FM_ALWAYS_INLINE vec<T> finish(vec<T> element, int, int) { return element; }
+        FM_ALWAYS_INLINE void done() {}
+    };
 };
 
 // The same, for kernels that pack every operand: half as many functions.
@@ -129,27 +134,26 @@ template <class T, int rows, int vectors> struct tile {
         for (; p > 0; p--) step();
     }
 
-    template <bool tail, class Finish, int... i>
-    FM_ALWAYS_INLINE void store(const operands<T> &x, T *c, ptrdiff_t c_row, ptrdiff_t last,
-                                bool accumulate, std::integer_sequence<int, i...>) {
-        (store_row<tail, Finish, i>(x, c + i * c_row, last, accumulate), ...);
+    template <bool tail, class On, int... i>
+    FM_ALWAYS_INLINE void store(On &on, T *c, ptrdiff_t c_row, ptrdiff_t last, bool accumulate,
+                                std::integer_sequence<int, i...>) {
+        (store_row<tail, i>(on, c + i * c_row, last, accumulate), ...);
     }
-    template <bool tail, class Finish, int i>
-    FM_ALWAYS_INLINE void store_row(const operands<T> &x, T *c, ptrdiff_t last, bool accumulate) {
-        store_vector<tail && vectors == 1, Finish, i, 0>(x, c, last, accumulate);
+    template <bool tail, int i, class On>
+    FM_ALWAYS_INLINE void store_row(On &on, T *c, ptrdiff_t last, bool accumulate) {
+        store_vector<tail && vectors == 1, i, 0>(on, c, last, accumulate);
         if constexpr (vectors > 1)
-            store_vector<tail, Finish, i, 1>(x, c + vlanes(T{}), last, accumulate);
+            store_vector<tail, i, 1>(on, c + vlanes(T{}), last, accumulate);
     }
-    template <bool tail, class Finish, int i, int j>
-    FM_ALWAYS_INLINE void store_vector(const operands<T> &x, T *c, ptrdiff_t last,
-                                       bool accumulate) {
+    template <bool tail, int i, int j, class On>
+    FM_ALWAYS_INLINE void store_vector(On &on, T *c, ptrdiff_t last, bool accumulate) {
         vec<T> element(sum[i][j]);
         if (tail) {
             if (accumulate) element = element + vload_partial(c, last);
-            vstore_partial(c, Finish::finish(element, x, i, j), last);
+            vstore_partial(c, on.finish(element, i, j), last);
         } else {
             if (accumulate) element = element + vload(c);
-            vstore(c, Finish::finish(element, x, i, j));
+            vstore(c, on.finish(element, i, j));
         }
     }
 };
@@ -162,8 +166,10 @@ template <class T, class Finish, int rows, int vectors, bool unit_rows, bool tai
 void product_tile(const operands<T> &x, T *c, ptrdiff_t c_row, ptrdiff_t last, bool accumulate) {
     tile<T, rows, vectors> t;
     t.template multiply<unit_rows, tail>(x, last, c, c_row);
-    t.template store<tail, Finish>(x, c, c_row, last, accumulate,
-                                   std::make_integer_sequence<int, rows>{});
+    typename Finish::template on<T> on(x);
+    t.template store<tail>(on, c, c_row, last, accumulate,
+                           std::make_integer_sequence<int, rows>{});
+    on.done();
 }
 
 template <class T, class Finish, int vectors, bool unit_rows, bool tail, int... index>
