@@ -200,9 +200,9 @@ class _Basis:
         _, gram = self._project(v, self.next)
         self.next, turn = orthonormalise(self.next, gram)
         self.coupling = turn @ self.coupling
-        left, lengths, _ = svd(self.coupling)
-        if room == width and lengths[-1] > floor:
+        if room == width and _least_singular_value(self.coupling) > floor:
             return
+        left, lengths, _ = svd(self.coupling)
         n_kept = min(int((lengths > floor).sum()), room)
         kept = product(self.next, left[:, :n_kept].astype(w.dtype))
         fresh = random_block(rng, len(v), room - n_kept, w.dtype)
