@@ -4,7 +4,7 @@ The three loops of C = A B are blocked so that every operand is read from the le
 can feed the multiply-adds:
 
     for each chunk of B that fits the packing buffer (16 MiB)       one packing pass, in parallel
-      for each task: a block of rows x a group of columns of C      claimed by the threads
+      for each task: a block of rows x a group of columns of C (*)  claimed by the threads
         for each depth block                                        pack the block of A: stays in L2
           for each panel of B (tile_cols columns)                   stays in L1
             for each panel of A (tile_rows rows)                    the register tile
@@ -12,7 +12,10 @@ can feed the multiply-adds:
 An operand that is small, or that few tiles read, is read where it is instead of being packed.
 Where one task has all rows of C (A is flat), nobody else wants its columns of B, and it packs them
 itself, a depth block at a time: they stay in L2. Operands of other types than the computed one are
-converted while they are packed (convert.h). Of A A^T only B is packed, and serves as A as well.
+converted while they are packed (convert.h).
+
+(*) Of A A^T a task has a block of rows and all columns right of the diagonal, one square after the
+other, each mirrored while it is in L2. Where all of B fits its buffer it serves as A as well.
 
 The depth block is a constant of the dtype and every element of C is one chain of multiply-adds per
 depth block, added to C in order: its bits depend neither on the threads, nor on the cache sizes,
@@ -22,6 +25,7 @@ A block of rows is cut into tiles of equal height: 16 rows are 8 + 8, not 14 + 2
 """
 
 from cython cimport floating
+from libc.math cimport sqrt
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
@@ -73,7 +77,8 @@ cdef enum:
     SCRATCH_B = 0
     SCRATCH_A = 1
 
-# Bytes of the packed block of A: a quarter of the L2 cache of one core.
+# Bytes of the packed block of A, and of a square of C that is mirrored: a quarter of the L2 cache
+# of one core.
 cdef Py_ssize_t row_block_bytes = max(64 << 10, (cpu.cache_bytes()[1] or (512 << 10)) // 4)
 
 
@@ -90,8 +95,7 @@ cdef struct Plan:
     Py_ssize_t origin                           # panels start at origin + k * tile_cols
     Py_ssize_t first_depth, end_depth
     Py_ssize_t row_block, n_row_blocks          # rows of a task
-    Py_ssize_t col_group                        # columns of a task, or of a part that is mirrored
-                                                # at once; whole panels
+    Py_ssize_t col_group                        # columns of a task or its squares, whole panels
     void* packed_b                              # NULL: B is read in place, or:
     bint flat                                   # each task packs its part of B
     bint pack_a
@@ -306,7 +310,10 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
 
 
 cdef void compute(Py_ssize_t begin, Py_ssize_t end, Plan* plan, number zero) noexcept nogil:
-    """Tasks [begin, end): all row blocks of the first group of columns, then of the next."""
+    """Tasks [begin, end): all row blocks of the first group of columns, then of the next.
+
+    Mirrored, a task is a row block with all groups of columns.
+    """
     cdef Py_ssize_t task, first_row, end_row, first_col, end_col
     for task in range(begin, end):
         first_row = task % plan.n_row_blocks * plan.row_block
@@ -350,6 +357,9 @@ cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes, Py_ssize_t ma
         min(plan.depth_block, p.depth) * p.itemsize)
     # As many row blocks as the packed block of A asks for, more when the threads need them (four
     # tasks for each, none under about 20 us), then groups of columns.
+    if plan.mirrored:
+        # Squares of C that stay in L2 until they are mirrored.
+        block_rows = min(block_rows, <Py_ssize_t>sqrt(row_block_bytes // p.itemsize))
     block_rows = max(max_height, block_rows // max_height * max_height)
     tasks_wanted = 1
     if n_threads > 1:
@@ -367,7 +377,6 @@ cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes, Py_ssize_t ma
     plan.n_row_blocks = ceil_div(p.n_rows, plan.row_block)
     plan.col_group = n_cols
     if plan.mirrored:
-        # What is computed of a task before it is mirrored: a block of C that is still in L2.
         plan.col_group = max(1, row_block_bytes // (plan.row_block * p.itemsize) // width) * width
     elif plan.n_row_blocks < tasks_wanted:
         plan.col_group = ceil_div(ceil_div(n_cols, ceil_div(tasks_wanted, plan.n_row_blocks)),
