@@ -116,9 +116,10 @@ test-python: build $(VENV)/.extra-test
 
 # Interpreters on PATH, else those of pyenv (whose shims are on PATH but need not work). With little
 # optimisation, which compiles in half the time: speed is not looked at.
+MINORS ?= 11 12 13 14
 test-pythons:
 	@mine=$$($(PYTHON) -c 'import sys; print(sys.version_info.minor)'); \
-	for minor in 11 12 13 14; do \
+	for minor in $(MINORS); do \
 		test $$minor != $$mine || continue; \
 		pyenv="$${PYENV_ROOT:-$$HOME/.pyenv}/versions"; \
 		for python in python3.$$minor "$$pyenv"/3.$$minor.*/bin/python3.$$minor; do \
@@ -144,10 +145,12 @@ selftest: build
 # Built apart from the tree, from what an sdist holds. PYTHONMALLOC=malloc puts Python's own small
 # buffers under the eyes of the sanitizer as well; libstdc++ is there for exceptions, which
 # the sanitizer otherwise finds no handler for. Leaks: the interpreter leaves some at its exit. The
-# largest inputs would take most of the time. Checks by calls compile a third faster.
+# largest inputs would take most of the time. Checks by calls compile a third faster. SHARE=3 runs one
+# of three tests.
 SANITIZE := -fsanitize=address,undefined
 SANITIZER_FLAGS := -O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=undefined $(SANITIZE) \
 	--param=asan-instrumentation-with-call-threshold=0
+SHARE ?= 1
 MODERATE := not (test_cases or test_bits or million or pieces)
 sanitize: sdist $(VENV)/.extra-test
 	rm -rf build/sanitize && mkdir -p build/sanitize $(LOGS)
@@ -163,7 +166,7 @@ sanitize: sdist $(VENV)/.extra-test
 		echo "== CPU level $$level, with sanitizers"; \
 		LD_PRELOAD=$${preload:1} ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 		PYTHONMALLOC=malloc FASTMATH_ML_CPU=$$level \
-		$(PYTEST) $(SPREAD) -p no:cacheprovider -k '$(MODERATE)' $(KERNEL_TESTS) \
+		$(PYTEST) $(SPREAD) -p no:cacheprovider -k '$(MODERATE)' --share $(SHARE) $(KERNEL_TESTS) \
 			| tee $(abspath $(LOGS))/sanitize-$$level.log; \
 	done
 

@@ -5,6 +5,7 @@ A process tests one CPU level; `FASTMATH_ML_CPU` chooses it and nothing below de
 
 import os
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,19 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{name}: a marker of NumPy's test suite")
     for name in ("xfail_xp_backends", "skip_xp_backends", "xp_capabilities", "array_api_backends"):
         config.addinivalue_line("markers", f"{name}: a marker of SciPy's test suite")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--share", type=int, default=1, metavar="N", help="one of N tests, by a hash of their names"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    share = config.getoption("--share")
+    kept = [item for item in items if zlib.crc32(item.nodeid.encode()) % share == 0]
+    config.hook.pytest_deselected(items=list(set(items) - set(kept)))
+    items[:] = kept
 
 
 def pytest_report_header():
