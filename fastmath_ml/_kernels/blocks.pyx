@@ -386,8 +386,9 @@ cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes, Py_ssize_t ma
         plan.col_group = min(plan.col_group, max(
             1, (2 * row_block_bytes // (min(plan.depth_block, p.depth) * p.itemsize) - p.n_rows)
             // width) * width)
-    n_tasks = plan.n_row_blocks if plan.mirrored else (
-        plan.n_row_blocks * ceil_div(n_cols, plan.col_group))
+    n_tasks = plan.n_row_blocks
+    if not plan.mirrored:
+        n_tasks *= ceil_div(n_cols, plan.col_group)
     if plan.packed_b != NULL:
         parallel_for(ceil_div(n_cols, width), PACK_PANELS, chunk_bytes / 8.0, pack_b_body, plan)
     parallel_for(n_tasks, 1, work_ns, compute_body, plan)

@@ -49,23 +49,24 @@ struct euclidean_context {
 };
 
 // The context of one tile.
-template <class T> struct near_pairs {
-    const T *x_norms, *y_norms;
-    bool root;
-    mutable bool found;     // a near pair, or something near in the lanes behind the last column
+struct tile_context {
+    const euclidean_context &all;
+    mutable bool found_near;    // a near pair, or something near in the lanes behind the last column
 };
 
 // Distances of far pairs, -1 for near ones.
 struct squared_distance {
     static constexpr bool packed_only = true;
     template <class T> struct on {
-        const near_pairs<T> &pairs;
+        const tile_context &tile;
         const T *const x_norms, *const y_norms;
         const bool root;
         mask<T> all_far;
         FM_ALWAYS_INLINE explicit on(const operands<T> &x)
-            : pairs(*static_cast<const near_pairs<T> *>(x.context)), x_norms(pairs.x_norms + x.row),
-              y_norms(pairs.y_norms + x.col), root(pairs.root), all_far(mtail(T{}, vlanes(T{}))) {}
+            : tile(*static_cast<const tile_context *>(x.context)),
+              x_norms(static_cast<const T *>(tile.all.x_norms) + x.row),
+              y_norms(static_cast<const T *>(tile.all.y_norms) + x.col), root(tile.all.root),
+              all_far(mtail(T{}, vlanes(T{}))) {}
         FM_ALWAYS_INLINE vec<T> finish(vec<T> product, int i, int j) {
             const vec<T> size = vset(x_norms[i]) + vload(y_norms + j * vlanes(T{}));
             const vec<T> dist_sq = vmul_add(vset(T(-2)), product, size);
@@ -74,7 +75,7 @@ struct squared_distance {
             all_far = mand(all_far, far);
             return vselect(far, root ? vsqrt(dist_sq) : dist_sq, vset(T(-1)));
         }
-        FM_ALWAYS_INLINE void done() { pairs.found = !mall(all_far); }
+        FM_ALWAYS_INLINE void done() { tile.found_near = !mall(all_far); }
     };
 };
 
@@ -201,14 +202,11 @@ void euclidean_tile(ptrdiff_t rows, ptrdiff_t cols, const operands<T> &x, T *c, 
                     bool accumulate) {
     constexpr int height = metric_height<distance_sq>();
     const auto &all = *static_cast<const euclidean_context *>(x.context);
-    near_pairs<T> pairs;
-    pairs.x_norms = static_cast<const T *>(all.x_norms);
-    pairs.y_norms = static_cast<const T *>(all.y_norms);
-    pairs.root = all.root;
+    const tile_context context = {all, false};
     operands<T> own = x;
-    own.context = &pairs;
+    own.context = &context;
     tile_product(rows, cols, own, c, c_row, accumulate, squared_distance());
-    if (!pairs.found) return;
+    if (!context.found_near) return;
     for (ptrdiff_t first = 0; first < rows; first += height) {
         const ptrdiff_t n = rows - first < height ? rows - first : height;
         if (any_near(n, cols, c + first * c_row, c_row))
