@@ -48,9 +48,12 @@ def floating(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
 
 def ready(x: npt.NDArray[Any], dtype: np.dtype[Any]) -> FloatArray:
     """x as kernels take it: `dtype`, native, aligned, strides of whole elements; x itself if so."""
-    fits = x.dtype == dtype and x.dtype.isnative and x.flags.aligned
-    if fits and all(stride % dtype.itemsize == 0 for stride in x.strides):
-        return x
+    if x.dtype == dtype and x.dtype.isnative:
+        flags = x.flags
+        if flags.aligned and (
+            flags.c_contiguous or all(stride % dtype.itemsize == 0 for stride in x.strides)
+        ):
+            return x
     return x.astype(dtype)
 
 

@@ -57,7 +57,8 @@ def fit_linear(
         proximal step after each of its own, and elements of w become exactly 0.
     tol : float, default 1e-4
         Stop where no element of the gradient of the objective is larger than this; with l1, of
-        its shortest subgradient.
+        its shortest subgradient. L-BFGS also stops where rounding keeps the objective from
+        falling, in float64 at gradients of some 1e-10.
     rng : None, int or numpy.random.Generator
         For the mini-batches.
     callback : callable, optional

@@ -147,8 +147,9 @@ def _fit_lbfgs(
     w = coef.ravel().astype(np.float64)
     start = np.concatenate([np.maximum(w, 0), np.maximum(-w, 0), bias] if l1 else [w, bias])
     bounds = [(0, None)] * (2 * n_coef) + [(None, None)] * len(bias) if l1 else None
+    # What ends it is the gradient, or a loss that no longer falls.
     options = {"maxiter": max_epochs, "maxfun": 20 * max_epochs, "gtol": tol, "maxls": 50}
-    options["ftol"] = 64 * float(np.finfo(np.float64).eps)
+    options["ftol"] = 0.0
     found = minimize(
         objective, start, jac=True, method="L-BFGS-B", bounds=bounds, callback=note, options=options
     )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import as_array, computing_dtype, contiguous, ready
-from ._kernels.linear_models import KINDS, loss_sums, residuals
+from ._kernels.linear_models import KINDS, is_outside, loss_sums, residuals
 from .linalg import matmul
 
 __all__ = ["linear_loss_with_grad", "logistic_loss_with_grad", "softmax_loss_with_grad"]
@@ -55,16 +55,15 @@ class LinearLoss:
 
         coef and bias are of the computing dtype and in C order.
         """
-        if not isinstance(self.X, np.ndarray):
-            parts = self._sparse(coef, bias)
-        elif coef.size > LARGE_GRADIENT:
-            parts = self._chunked(coef, bias)
-        else:
-            parts = loss_sums(
-                self.kind, self.X, coef, bias, self.y, self.sample_weight, self.n_classes
-            )
-        losses, grad, bias_grad = parts
         scale = 1 / self.total_weight
+        if not isinstance(self.X, np.ndarray):
+            losses, grad, bias_grad = self._sparse(coef, bias)
+        elif coef.size > LARGE_GRADIENT:
+            losses, grad, bias_grad = self._chunked(coef, bias)
+        else:
+            return loss_sums(
+                self.kind, self.X, coef, bias, self.y, self.sample_weight, self.n_classes, scale
+            )
         return losses * scale, grad * scale, bias_grad * scale
 
     def _sparse(self, coef: Array, bias: Array | None) -> tuple[Array, Array, Array]:
@@ -133,11 +132,13 @@ def row_weights(sample_weight: Any, n_rows: int, dtype: np.dtype[Any]) -> Array 
     return contiguous(weight, dtype)
 
 
-def _targets(y: Any, n_rows: int, n_models: int | None, kind: str, n_classes: int) -> Array:
-    """y as (n_models or 1, n_rows), checked against what the kind of loss takes."""
+def _targets(
+    y: Any, n_rows: int, n_models: int | None, kind: str, n_classes: int, dtype: np.dtype[Any]
+) -> Array:
+    """y as (n_models or 1, n_rows) of dtype, checked against what the kind of loss takes."""
     array = as_array(y, "y")
-    shapes = [(n_rows,)] if n_models is None else [(n_rows,), (n_models, n_rows)]
-    if array.shape not in shapes:
+    if array.shape != (n_rows,) and (n_models is None or array.shape != (n_models, n_rows)):
+        shapes = [(n_rows,)] if n_models is None else [(n_rows,), (n_models, n_rows)]
         raise ValueError(
             f"y has shape {array.shape}; expected {' or '.join(map(str, shapes))}, "
             "a target for each row of X"
@@ -145,18 +146,30 @@ def _targets(y: Any, n_rows: int, n_models: int | None, kind: str, n_classes: in
     if kind == "softmax":
         if array.dtype.kind not in "iu":
             raise TypeError(f"y has dtype {array.dtype}; expected class numbers of integer dtype")
-        if array.min() < 0 or array.max() >= n_classes:
+        numbers = contiguous(array, dtype)
+        if is_outside(numbers, 0, n_classes - 1):
             raise ValueError(
                 f"y has class numbers from {array.min()} to {array.max()}; "
                 f"expected 0 to {n_classes - 1}, as coef has {n_classes} classes"
             )
     else:
         computing_dtype(array.dtype, "y")
-        if kind == "logistic" and (array.min() < 0 or array.max() > 1):
+        numbers = contiguous(array, dtype)
+        if kind == "logistic" and is_outside(numbers, 0, 1):
             raise ValueError(
                 f"y has values from {array.min()} to {array.max()}; expected 0, 1 or between"
             )
-    return array.reshape(-1, n_rows)
+    return numbers.reshape(-1, n_rows)
+
+
+def _penalty(l2: Any, n_models: int | None) -> Any:
+    """l2 as a float, or as an array with a number for each model."""
+    if isinstance(l2, float) and l2 >= 0:
+        return l2
+    penalty = np.asarray(l2, np.float64)
+    if penalty.shape not in ((), (n_models,)) or not (penalty >= 0).all():
+        raise ValueError(f"l2 is {l2!r}; expected a number >= 0, or one for each model")
+    return penalty
 
 
 def _loss_with_grad(
@@ -176,12 +189,13 @@ def _loss_with_grad(
             f"coef has shape {weights.shape}; expected {axes} with {n_features} features, "
             "or with an axis of models before it"
         )
-    dtype = np.result_type(matrix.dtype, computing_dtype(weights.dtype, "coef"))
+    dtype = computing_dtype(weights.dtype, "coef")
     if dtype != matrix.dtype:
+        dtype = np.result_type(matrix.dtype, dtype)
         matrix = feature_matrix(matrix, dtype)
     n_classes = weights.shape[-2] if n_own == 2 else 1
     models = None if weights.ndim == n_own else weights.shape[0]
-    targets = contiguous(_targets(y, n_rows, models, kind, n_classes), dtype)
+    targets = _targets(y, n_rows, models, kind, n_classes, dtype)
     bias = None
     if intercept is not None:
         bias = as_array(intercept, "intercept")
@@ -192,16 +206,14 @@ def _loss_with_grad(
             )
         computing_dtype(bias.dtype, "intercept")
         bias = contiguous(bias, dtype).ravel()
-    penalty = np.asarray(l2, np.float64)
-    if penalty.shape not in ((), (models,)) or not (penalty >= 0).all():
-        raise ValueError(f"l2 is {l2!r}; expected a number >= 0, or one for each model")
+    penalty = _penalty(l2, models)
     weights = contiguous(weights, dtype)
     loss_of = LinearLoss(
         kind, matrix, targets, row_weights(sample_weight, n_rows, dtype), n_classes
     )
     flat = weights.reshape(-1, n_features)
     losses, grad, bias_grad = loss_of(flat, bias)
-    if penalty.any():
+    if isinstance(penalty, np.ndarray) or penalty:
         squares = np.square(flat, dtype=np.float64).reshape(len(losses), -1).sum(axis=1)
         losses = losses + penalty / 2 * squares
         grad = grad + np.repeat(np.broadcast_to(penalty, losses.shape), n_classes)[:, None] * flat

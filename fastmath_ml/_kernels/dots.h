@@ -47,19 +47,29 @@ template <class T, int rows, int vectors> struct dot_tile {
     }
 };
 
-// total[j * total_vector + i] += row i of A . vector j of X, n elements each. What lies `ahead` of
-// the elements of A is brought into L2, unless that is 0.
+// Which lines to bring into L2 beside those that are read: what lies so many elements behind them,
+// of each `step`-th of up to eight rows from row `first` on. 0 elements: none.
+struct lines_ahead {
+    ptrdiff_t elements, first, step;
+};
+
+template <class T>
+FM_ALWAYS_INLINE void prefetch_rows(const T *a, ptrdiff_t a_row, ptrdiff_t rows,
+                                    const lines_ahead &ahead) {
+    for (ptrdiff_t i = ahead.first; i < rows; i += ahead.step)
+        __builtin_prefetch(a + i * a_row + ahead.elements, 0, 2);
+}
+
+// total[j * total_vector + i] += row i of A . vector j of X, n elements each.
 template <class T, int rows, int vectors>
 void add_dots(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector, ptrdiff_t n,
-              ptrdiff_t ahead, double *total, ptrdiff_t total_vector) {
+              const lines_ahead &ahead, double *total, ptrdiff_t total_vector) {
     const std::make_integer_sequence<int, rows> all{};
     const ptrdiff_t lanes = vlanes(T{});
     dot_tile<T, rows, vectors> t;
     ptrdiff_t p = 0;
     for (; p + lanes <= n; p += lanes) {
-        if (ahead)
-#pragma GCC unroll 8
-            for (int i = 0; i < rows; i++) __builtin_prefetch(a + i * a_row + p + ahead, 0, 2);
+        if (ahead.elements) prefetch_rows<T>(a + p, a_row, rows, ahead);
         t.template step<false>(a + p, a_row, x + p, x_vector, 0, all);
     }
     if (p < n) t.template step<true>(a + p, a_row, x + p, x_vector, n - p, all);
@@ -121,8 +131,8 @@ FM_INLINE constexpr ptrdiff_t dot_rows(ptrdiff_t vectors) { return vectors == 1 
 // add_dots for up to dot_rows(vectors) rows and 1, 2 or 4 vectors.
 template <class T>
 FM_INLINE void add_dots(ptrdiff_t rows, ptrdiff_t vectors, const T *a, ptrdiff_t a_row, const T *x,
-                        ptrdiff_t x_vector, ptrdiff_t n, ptrdiff_t ahead, double *total,
-                        ptrdiff_t total_vector) {
+                        ptrdiff_t x_vector, ptrdiff_t n, const lines_ahead &ahead,
+                        double *total, ptrdiff_t total_vector) {
     if (rows == dot_rows(vectors)) {
         const auto whole = vectors == 4   ? add_dots<T, 4, 4>
                            : vectors == 2 ? add_dots<T, 4, 2>

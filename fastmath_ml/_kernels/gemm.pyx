@@ -285,9 +285,9 @@ cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
     else:
         return False
     # A matrix that comes from memory: the rows behind those that are read together.
-    v.ahead = 0
+    v.ahead.elements, v.ahead.first, v.ahead.step = 0, 0, 1
     if v.n_out * v.depth * v.itemsize > FAR_BYTES:
-        v.ahead = 8 * max(v.out_stride, v.depth_stride)
+        v.ahead.elements = 8 * max(v.out_stride, v.depth_stride)
     if v.n_vectors > 1:
         # The tile does as many vectors as a register has lanes in the time of one.
         if v.depth_stride == 1:

@@ -4,6 +4,7 @@ import numpy.typing as npt
 
 KINDS: dict[str, int]
 
+def is_outside(x: npt.NDArray[Any], low: float, high: float) -> bool: ...
 def loss_sums(
     kind: int,
     x: npt.NDArray[Any],
@@ -12,6 +13,7 @@ def loss_sums(
     y: npt.NDArray[Any],
     row_weight: npt.NDArray[Any] | None,
     n_classes: int,
+    scale: float,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]: ...
 def residuals(
     kind: int,

@@ -43,6 +43,7 @@ cnp.import_array()
 cdef enum:
     SEGMENT = 1008              # rows; a multiple of every block below
     DEPTH_BLOCK = 384
+    ONE_MODEL_BYTES = 1 << 18   # of a block of rows, a quarter of L2; a multiple of 8 rows
     LINEAR = 0
     LOGISTIC = 1
     SOFTMAX = 2
@@ -315,12 +316,16 @@ cdef void one_model_block(const Sweep* s, const real* x, Py_ssize_t x_row, Py_ss
     p.matrix, p.out_stride, p.depth_stride = x, x_row, 1
     p.x, p.x_stride, p.x_vector = s.weights, 1, 0
     p.y, p.y_stride, p.y_vector = z, 1, 0
-    p.ahead = n * x_row if next_block else 0
+    # The even rows of the next block with the scores, the odd ones with the gradient: memory has
+    # the time of both to bring them.
+    p.ahead.elements = n * x_row if next_block else 0
+    p.ahead.first, p.ahead.step = 0, 2
     multiply_vector(&p)
     residual_rows(s, z, n, first, n, loss, bias_grad)
     p.n_out, p.depth = s.n_features, n
     p.out_stride, p.depth_stride = 1, x_row
     p.x, p.y = z, strip
+    p.ahead.first = 1
     multiply_vector(&p)
     i = 0
     while i < s.n_features:
@@ -441,17 +446,35 @@ cdef void describe(Sweep* s, int kind, Py_ssize_t n_classes, Py_ssize_t n_output
         s.row_weight = cnp.PyArray_DATA(<cnp.ndarray>row_weight)
 
 
+cdef Py_ssize_t n_outside(const real* x, Py_ssize_t n, real low, real high) noexcept nogil:
+    cdef Py_ssize_t i, count = 0
+    for i in range(n):
+        count += (x[i] < low) | (x[i] > high)
+    return count
+
+
+def is_outside(cnp.ndarray x, double low, double high):
+    """Whether any number of x, of float32 or float64 and in C order, is < low or > high."""
+    if cnp.PyArray_ITEMSIZE(x) == 4:
+        return n_outside(<const float*>cnp.PyArray_DATA(x), cnp.PyArray_SIZE(x), <float>low,
+                         <float>high) > 0
+    return n_outside(<const double*>cnp.PyArray_DATA(x), cnp.PyArray_SIZE(x), low, high) > 0
+
+
 def loss_sums(int kind, cnp.ndarray x, cnp.ndarray coef, bias, cnp.ndarray y, row_weight,
-              Py_ssize_t n_classes):
-    """float64 sums over the rows: losses (n_models,), gradients (n_outputs, n_features), biases'.
+              Py_ssize_t n_classes, double scale):
+    """`scale` times float64 sums over the rows: of losses (n_models,), of gradients of coef
+    (n_outputs, n_features) and of biases (n_outputs,).
 
     x (n_rows, n_features) of any strides of whole elements; coef (n_outputs, n_features); bias
     (n_outputs,) or None; y (n_models or 1, n_rows); row_weight (n_rows,) or None. One dtype,
     float32 or float64; all but x in C order. The caller has checked all this.
     """
     cdef Sweep s
-    cdef Py_ssize_t d, block, n_numbers, lanes, n_outputs = cnp.PyArray_DIM(coef, 0)
+    cdef Py_ssize_t d, block, n_numbers, lanes, i, n_outputs = cnp.PyArray_DIM(coef, 0)
+    cdef cnp.npy_intp n_all
     cdef double work_ns
+    cdef double* number
     cdef cnp.ndarray total, weights = coef
     describe(&s, kind, n_classes, n_outputs, bias, y, row_weight)
     d = s.n_features = cnp.PyArray_DIM(x, 1)
@@ -465,19 +488,26 @@ def loss_sums(int kind, cnp.ndarray x, cnp.ndarray coef, bias, cnp.ndarray y, ro
         weights = np.zeros((d, s.padded), coef.dtype)
         weights[:, :n_outputs] = coef.T
     s.weights = cnp.PyArray_DATA(weights)
-    # About the size of the L1 cache, but enough rows that a tile of the gradient is worth its
-    # loads and stores. 126 rows of 256 features were 1.3 times as slow.
-    block = 126 if d <= 64 else 56 if d <= 128 else 28 if d <= 2048 else 14
-    if n_outputs == 1 and d > 8192:
-        block = 4
+    if n_outputs > 1:
+        # About the size of the L1 cache, but enough rows that a tile of the gradient is worth its
+        # loads and stores. 126 rows of 256 features were 1.3 times as slow.
+        block = 126 if d <= 64 else 56 if d <= 128 else 28 if d <= 2048 else 14
+    else:
+        for block in (336, 112, 56, 24, 16, 8):
+            if block * d * s.itemsize <= ONE_MODEL_BYTES:
+                break
     s.block_rows = block
     n_numbers = s.n_models + n_outputs
-    total = np.zeros(n_numbers + n_outputs * d)
+    n_all = n_numbers + n_outputs * d
+    total = cnp.PyArray_ZEROS(1, &n_all, cnp.NPY_FLOAT64, False)
+    number = <double*>cnp.PyArray_DATA(total)
     work_ns = s.n_rows * (d * max(s.itemsize / 16.0, n_outputs * s.itemsize / 160.0)
                           + 2.0 * n_outputs)
     with nogil:
         ordered_reduce(s.n_rows, SEGMENT, n_numbers * sizeof(double) + n_outputs * d * s.itemsize,
-                       work_ns, segment_body, add_segment, cnp.PyArray_DATA(total), &s)
+                       work_ns, segment_body, add_segment, number, &s)
+        for i in range(n_all):
+            number[i] *= scale
     if s.out_of_memory:
         raise MemoryError("no memory for a block of rows")
     return (total[:s.n_models], total[n_numbers:].reshape(n_outputs, d),

@@ -6,6 +6,10 @@ cdef extern from "dots.h" namespace "fm" nogil:
     const T* without_gaps[T](const T* x, Py_ssize_t stride, Py_ssize_t n, T* copy) noexcept
     double dot[T](const T* a, Py_ssize_t a_stride, const T* b, Py_ssize_t b_stride,
                   Py_ssize_t n) noexcept
+    # What to prefetch beside the rows that are read: so many elements behind them, of each
+    # `step`-th of eight rows from row `first` on; 0 elements: nothing.
+    struct lines_ahead:
+        Py_ssize_t elements, first, step
 
 cdef enum:
     MAX_VECTORS = 8
@@ -25,7 +29,7 @@ cdef struct VectorProduct:
     Py_ssize_t x_stride, x_vector
     void* y
     Py_ssize_t y_stride, y_vector
-    Py_ssize_t ahead            # from an element to the one to prefetch with it; 0: none
+    lines_ahead ahead
 
 # 0, or OUT_OF_MEMORY.
 cdef int multiply_vector(const VectorProduct* product) except -1 nogil

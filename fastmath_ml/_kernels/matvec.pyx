@@ -22,7 +22,6 @@ from libc.string cimport memset
 
 from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
-from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial,
 )
@@ -30,8 +29,10 @@ from fastmath_ml._kernels.simd cimport (
 cdef extern from "dots.h" namespace "fm" nogil:
     Py_ssize_t dot_rows(Py_ssize_t vectors) noexcept
     void add_dots[T](Py_ssize_t rows, Py_ssize_t vectors, const T* a, Py_ssize_t a_row, const T* x,
-                     Py_ssize_t x_vector, Py_ssize_t n, Py_ssize_t ahead, double* total,
-                     Py_ssize_t total_vector) noexcept
+                     Py_ssize_t x_vector, Py_ssize_t n, const lines_ahead& ahead,
+                     double* total, Py_ssize_t total_vector) noexcept
+    void prefetch_rows[T](const T* a, Py_ssize_t a_row, Py_ssize_t rows,
+                          const lines_ahead& ahead) noexcept
 
 cdef enum:
     SUM_STRIP = 2048            # outputs of a strip
@@ -52,7 +53,9 @@ cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
     them there is one of zeros.
     """
     cdef real gathered[DOT_BLOCK]
+    cdef lines_ahead none
     cdef Py_ssize_t n, i, v, several, at = first_depth
+    none.elements = 0
     cdef Py_ssize_t n_vectors = p.n_vectors if p.n_vectors == 1 else even(p.n_vectors)
     cdef Py_ssize_t block = DOT_BLOCK if n_vectors == 1 else DOT_BLOCK // 2
     cdef const real* x
@@ -68,7 +71,7 @@ cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
             while i < end:
                 add_dots(min(dot_rows(several), end - i), several,
                          <const real*>p.matrix + i * p.out_stride + at, p.out_stride,
-                         x + v * p.x_vector, p.x_vector, n, 0 if v else p.ahead,
+                         x + v * p.x_vector, p.x_vector, n, none if v else p.ahead,
                          totals + v * FEW_OUTPUTS + i - begin, FEW_OUTPUTS)
                 i += dot_rows(several)
             v += several
@@ -137,17 +140,17 @@ cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
                     element[k] = vset(x[k * p.x_stride])
                 while i + lanes <= n:
                     total = vload(part + i)
+                    if p.ahead.elements:
+                        prefetch_rows(row + i, stride, 8, p.ahead)
                     for k in range(8):
-                        if p.ahead:
-                            prefetch_l2(row + k * stride + i + p.ahead)
                         total = vmul_add(element[k], vload(row + k * stride + i), total)
                     vstore(part + i, total)
                     i += lanes
             elif steps == 8:
                 while i + lanes <= n:
+                    if p.ahead.elements:
+                        prefetch_rows(row + i, stride, 8, p.ahead)
                     for k in range(8):
-                        if p.ahead:
-                            prefetch_l2(row + k * stride + i + p.ahead)
                         element[k] = vload(row + k * stride + i)
                     for v in range(p.n_vectors):
                         factor = x + v * p.x_vector
@@ -256,7 +259,7 @@ cdef int multiply_vector(const VectorProduct* product) except -1 nogil:
     cdef void* scratch = NULL
     if p.n_vectors == 1 and p.n_out <= FEW_OUTPUTS and p.depth > LONG_DOT:
         segment = DOT_SEGMENT
-    elif p.n_vectors == 1 and not along_depth and p.ahead and p.depth >= 4 * SUM_SEGMENT:
+    elif p.n_vectors == 1 and not along_depth and p.ahead.elements and p.depth >= 4 * SUM_SEGMENT:
         segment = SUM_SEGMENT
     elif along_depth and p.n_vectors > 1:
         n_bytes = even(p.n_vectors) * p.depth * p.itemsize

@@ -85,27 +85,38 @@ template <class T, int rows, int vectors> struct tile {
 
     // One step of the depth. tail: the last vector of B has only `last` columns, and memory beyond
     // them is not touched.
-    template <bool tail, int... i>
-    FM_ALWAYS_INLINE void step(const T *a, ptrdiff_t a_row, const T *b, ptrdiff_t last,
+    template <int group, bool tail, int... i>
+    FM_ALWAYS_INLINE void step(const T *const *a, ptrdiff_t a_row, const T *b, ptrdiff_t last,
                                std::integer_sequence<int, i...>) {
         vec<T> b_row[vectors];
 #pragma GCC unroll 2
         for (int j = 0; j < vectors; j++)
             b_row[j] = tail && j == vectors - 1 ? vload_partial(b + j * vlanes(T{}), last)
                                                 : vload(b + j * vlanes(T{}));
-        (add_row<i>(vset(a[i * a_row]), b_row), ...);
+        (add_row<i>(vset(a[i / group][i % group * a_row]), b_row), ...);
     }
 
     template <bool unit_rows, bool tail>
     FM_ALWAYS_INLINE void multiply(const operands<T> &x, ptrdiff_t last, const T *c,
                                    ptrdiff_t c_row) {
-        const T *a = x.a;
         const T *b = x.b;
         const ptrdiff_t a_row = unit_rows ? 1 : x.a_row;
+        // Rows of A with a stride: a pointer for each five of them, and four offsets. GCC would
+        // take one pointer and an offset for each row, more than there are registers, and fetch
+        // some of them from memory in every step; here it does not see that pointers are related.
+        constexpr int group = unit_rows ? rows : 5, groups = (rows + group - 1) / group;
+        const T *a[groups];
+#pragma GCC unroll 3
+        for (int g = 0; g < groups; g++) {
+            a[g] = x.a + g * group * a_row;
+            if (!unit_rows) asm("" : "+r"(a[g]));
+        }
         const ptrdiff_t a_depth = x.a_depth, b_depth = x.b_depth;
         auto step = [&]() __attribute__((always_inline)) {
-            this->template step<tail>(a, a_row, b, last, std::make_integer_sequence<int, rows>{});
-            a += a_depth;
+            this->template step<group, tail>(a, a_row, b, last,
+                                             std::make_integer_sequence<int, rows>{});
+#pragma GCC unroll 3
+            for (int g = 0; g < groups; g++) a[g] += a_depth;
             b += b_depth;
         };
         ptrdiff_t p = x.depth;
