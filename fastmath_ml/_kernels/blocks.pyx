@@ -66,6 +66,10 @@ cdef enum:
     # many panels of B use it.
     IN_PLACE_BYTES = 320 << 10
     IN_PLACE_PANELS = 4
+    # For so many rows a B is packed whose vectors straddle lines of the cache, and on several
+    # threads for so many nanoseconds of work.
+    STRADDLED_ROWS = 112
+    STRADDLED_NS = 100_000
     # From so many bytes on A in place is prefetched, a tile ahead: 100 000 x 64 x 8 takes 2.8 ms in
     # place of 5.0. Where A is in some cache that costs up to a tenth.
     FAR_BYTES = 32 << 20
@@ -410,6 +414,16 @@ cdef Py_ssize_t aligned_origin(const Product* p, Py_ssize_t width) noexcept nogi
     return lead - width if lead else 0
 
 
+cdef bint straddles(const Product* p, Py_ssize_t vector_bytes) noexcept nogil:
+    """Whether vectors of B as it lies in memory reach into two lines of the cache each, or many do.
+
+    NumPy aligns arrays to 16 bytes. Loaded once for each tile of rows they cost more than packing:
+    256 x 256 x 256 on one thread takes 340 us in place and 293 packed, with AVX2 700 and 510.
+    """
+    return (<uintptr_t>p.b % vector_bytes != 0
+            or p.b_depth * p.itemsize % vector_bytes != 0)
+
+
 cdef int multiply_as(const Product* p, number_type computed, number zero) except -1 nogil:
     cdef Py_ssize_t width = tile_cols(zero), max_height = tile_rows(zero)
     cdef Py_ssize_t row, chunk_depth, chunk_cols, n_col_panels, whole_depth
@@ -441,6 +455,9 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
     in_place = (p.b_col == 1 and p.col_scale == NULL and p.b_type == AS_COMPUTED
                 and min(p.depth, plan.depth_block) * p.n_cols * <Py_ssize_t>sizeof(number)
                 <= IN_PLACE_BYTES)
+    if (in_place and not p.symmetric and p.n_rows >= STRADDLED_ROWS
+            and (work_ns >= STRADDLED_NS or thread_count() == 1)):
+        in_place = not straddles(p, width // 2 * <Py_ssize_t>sizeof(number))
     # The depth for which the packing buffer holds all of B, in whole blocks.
     whole_depth = (CHUNK_BYTES // ((n_col_panels + 1) * width * <Py_ssize_t>sizeof(number))
                    // plan.depth_block * plan.depth_block)
