@@ -28,7 +28,7 @@ def main(arguments=None) -> int:
             found.append(one_thread_ratios(options.only))
             print(f"repetition {at + 1} of {options.repetitions}", file=sys.stderr, flush=True)
     rows = []
-    for name in found[0]:
+    for name in set.intersection(*map(set, found)):
         values = [one[name][0] for one in found]
         rows.append((max(values) / min(values), median(values), found[0][name][1], name))
     too_wide = 0

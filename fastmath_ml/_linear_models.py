@@ -143,23 +143,21 @@ def _targets(
             f"y has shape {array.shape}; expected {' or '.join(map(str, shapes))}, "
             "a target for each row of X"
         )
+    if kind == "softmax" and array.dtype.kind not in "iu":
+        raise TypeError(f"y has dtype {array.dtype}; expected class numbers of integer dtype")
+    numbers = contiguous(array, computing_dtype(array.dtype, "y"))
     if kind == "softmax":
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"y has dtype {array.dtype}; expected class numbers of integer dtype")
-        numbers = contiguous(array, dtype)
         if is_outside(numbers, 0, n_classes - 1):
             raise ValueError(
                 f"y has class numbers from {array.min()} to {array.max()}; "
                 f"expected 0 to {n_classes - 1}, as coef has {n_classes} classes"
             )
-    else:
-        computing_dtype(array.dtype, "y")
-        numbers = contiguous(array, dtype)
-        if kind == "logistic" and is_outside(numbers, 0, 1):
-            raise ValueError(
-                f"y has values from {array.min()} to {array.max()}; expected 0, 1 or between"
-            )
-    return numbers.reshape(-1, n_rows)
+    elif kind == "logistic" and is_outside(numbers, 0, 1):
+        raise ValueError(
+            f"y has values from {np.nanmin(numbers)} to {np.nanmax(numbers)}; "
+            "expected 0, 1 or between"
+        )
+    return contiguous(numbers, dtype).reshape(-1, n_rows)
 
 
 def _penalty(l2: Any, n_models: int | None) -> Any:
@@ -169,7 +167,7 @@ def _penalty(l2: Any, n_models: int | None) -> Any:
     penalty = np.asarray(l2, np.float64)
     if penalty.shape not in ((), (n_models,)) or not (penalty >= 0).all():
         raise ValueError(f"l2 is {l2!r}; expected a number >= 0, or one for each model")
-    return penalty
+    return penalty if penalty.any() else 0.0
 
 
 def _loss_with_grad(
@@ -281,8 +279,9 @@ def linear_loss_with_grad(
     and those sums in float64: the relative error, to :math:`\sum_i |r_i x_{ij}| / n`, is below
     :math:`10^3\,\varepsilon` beside what the error of the scores causes, for any number of rows.
     NaN and infinity propagate. The number of threads does not change the result. Working memory: a
-    gradient and about 1 MiB for each thread; gradients of more than 131072 numbers take chunks of
-    rows of 8 MiB through two matrix products instead.
+    gradient and about 1 MiB for each thread, or eight rows of an X whose features have strides;
+    gradients of more than 131072 numbers take chunks of rows of 8 MiB through two matrix products
+    instead.
 
     Examples
     --------

@@ -11,7 +11,8 @@ from fastmath_ml._linear_models import LARGE_GRADIENT
 
 KINDS = ("linear", "logistic", "softmax")
 N_CLASSES = 4
-# Around the blocks (126, 56, 28, 14 rows), the segments (1008 rows), the tiles and the vectors.
+# Around the blocks (126, 56, 28, 14 rows, of one model 336, 112, 56, 24, 16, 8), the segments (1008
+# rows), the tiles and the vectors.
 SIZES = [
     (1, 1),
     (5, 3),
@@ -22,6 +23,8 @@ SIZES = [
     (1009, 20),
     (2500, 37),
     (57, 2100),
+    (75, 750),
+    (33, 3000),
 ]
 
 

@@ -187,6 +187,27 @@ def test_the_place_of_out_in_memory_does_not_matter(rng, dtype, shape):
     assert all(np.array_equal(results[0], other) for other in results)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_rows", [111, 112, 200])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_place_of_an_operand_in_memory_does_not_matter(rng, dtype, n_rows, threads):
+    """Where its vectors straddle cache lines it is packed, on one thread from 112 rows on."""
+    depth, n_cols = 400, 160
+    a = rng.standard_normal((n_rows, depth)).astype(dtype)
+    b = rng.standard_normal((depth, n_cols)).astype(dtype)
+    memory = np.empty(b.size + 32, dtype)
+    to_line = -memory.ctypes.data % 64 // b.itemsize
+    results = []
+    for offset in range(0, 64 // b.itemsize, 3):
+        moved = memory[to_line + offset :][: b.size].reshape(b.shape)
+        moved[:] = b
+        with fm.num_threads(threads):
+            results.append(fm.matmul(a, moved))
+    magnitude = reference.matmul(abs(a), abs(b))
+    assert_products_close(results[0], reference.matmul(a, b), magnitude, depth)
+    assert all(np.array_equal(results[0], other) for other in results)
+
+
 def test_a_vecdot_is_the_same_however_it_is_called(rng, dtype):
     """As a stack, as a row, as lists, out into a gap, longer than what one thread takes."""
     for n in (1, 5, 15, 16, 100, 70_000, 200_000):

@@ -40,9 +40,11 @@ class OneThread:
 
     setup_cache.timeout = 600
 
-    def track_ratio_one_thread(self, ratios, label):
+    def setup(self, ratios, label):
         if f"{self.op} {label}" not in ratios:
             raise NotImplementedError(f"{self.op} {label}")
+
+    def track_ratio_one_thread(self, ratios, label):
         return ratios[f"{self.op} {label}"][0]
 
 

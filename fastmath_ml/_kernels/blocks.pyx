@@ -66,8 +66,8 @@ cdef enum:
     # many panels of B use it.
     IN_PLACE_BYTES = 320 << 10
     IN_PLACE_PANELS = 4
-    # For so many rows a B is packed whose vectors straddle lines of the cache, and on several
-    # threads for so many nanoseconds of work.
+    # A B whose vectors straddle cache lines is packed from so many rows on, with several threads
+    # only from so many nanoseconds of work on.
     STRADDLED_ROWS = 112
     STRADDLED_NS = 100_000
     # From so many bytes on A in place is prefetched, a tile ahead: 100 000 x 64 x 8 takes 2.8 ms in
@@ -415,10 +415,10 @@ cdef Py_ssize_t aligned_origin(const Product* p, Py_ssize_t width) noexcept nogi
 
 
 cdef bint straddles(const Product* p, Py_ssize_t vector_bytes) noexcept nogil:
-    """Whether vectors of B as it lies in memory reach into two lines of the cache each, or many do.
+    """Whether all or many vectors of B, where it lies, reach into two cache lines.
 
     NumPy aligns arrays to 16 bytes. Loaded once for each tile of rows they cost more than packing:
-    256 x 256 x 256 on one thread takes 340 us in place and 293 packed, with AVX2 700 and 510.
+    256 x 256 x 256 on one thread takes 340 us in place and 293 packed, with AVX2 790 and 550.
     """
     return (<uintptr_t>p.b % vector_bytes != 0
             or p.b_depth * p.itemsize % vector_bytes != 0)

@@ -47,8 +47,8 @@ template <class T, int rows, int vectors> struct dot_tile {
     }
 };
 
-// Which lines to bring into L2 beside those that are read: what lies so many elements behind them,
-// of each `step`-th of up to eight rows from row `first` on. 0 elements: none.
+// What to bring into L2 beside the rows that are read, eight at a time: in every `step`-th of them
+// from `first` on what lies `elements` further on; 0: nothing.
 struct lines_ahead {
     ptrdiff_t elements, first, step;
 };

@@ -13,8 +13,9 @@ the gradient:
 
 Several models, or the classes of a softmax, share the sweep: with 16 of them it is bound by
 arithmetic. W^T is padded to whole vectors of columns, so that no load needs a mask. Segments and
-blocks depend on the shape alone, so that the number of threads changes no bit. Chains of additions
-in the dtype are as long as a block and the blocks of a segment (scores: 384 steps of the depth).
+blocks depend on shape and dtype alone, so that the number of threads changes no bit. Chains of
+additions in the dtype are as long as a block and the blocks of a segment (scores: 384 steps of the
+depth).
 
 Rows with stride are copied into row blocks in the cache; X as a whole never is.
 """
@@ -43,7 +44,7 @@ cnp.import_array()
 cdef enum:
     SEGMENT = 1008              # rows; a multiple of every block below
     DEPTH_BLOCK = 384
-    ONE_MODEL_BYTES = 1 << 18   # of a block of rows, a quarter of L2; a multiple of 8 rows
+    ONE_MODEL_BYTES = 1 << 18   # of a block of more than eight rows at most: a quarter of L2
     LINEAR = 0
     LOGISTIC = 1
     SOFTMAX = 2
