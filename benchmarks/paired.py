@@ -33,6 +33,7 @@ BUDGET = 0.5  # seconds for a case and a form of a reference
 PROCESSES, SWEEPS = 4, 4
 VISIT = BUDGET / (PROCESSES * SWEEPS)
 SMALL = 1 << 20  # bytes of inputs that move with each sweep
+TWICE = 0.1  # seconds of a slot of each up to which a visit has two of them
 TOO_SLOW = 0.7  # seconds of a slot of a reference, of which there would be too few
 QUANTILE = 0.1
 
@@ -115,7 +116,7 @@ class Pair:
             sides = (self.ours, self.other)
             for side in sides[:: -1 if at % 2 else 1]:
                 side.measure()
-            if time.perf_counter() > end and (at or self.period() > 1):
+            if time.perf_counter() > end and (at or self.slots() > TWICE):
                 return
 
 
