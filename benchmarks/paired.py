@@ -3,11 +3,10 @@
 Both sides run in slots of about a millisecond, in turns, the order swapped each pair. Slots are
 measured in CPU time: where other processes leave a small share of a CPU, every second slot holds a
 wait of a hundred times its length. Two things do not divide out. A neighbour on the core's other
-thread stays for seconds to minutes and slows one kernel more than another, so all cases take turns,
-in many sweeps. And where a process happens to have its arrays and its code changes a time by up to
-a third, for as long as they stay there, so there are several processes, and small arrays move with
-each sweep. The figure is the ratio of the tenth percentiles of all slots: both of an undisturbed
-core and a good place.
+thread slows one kernel more than another, so all cases take turns, in many sweeps. And where a
+process happens to have its arrays and its code changes a time by up to a third, for as long as they
+stay there, so there are several processes, and small arrays move with each sweep. The figure is the
+median of the ratios of slots that stand side by side.
 """
 
 import contextlib
@@ -20,6 +19,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -35,16 +35,15 @@ VISIT = BUDGET / (PROCESSES * SWEEPS)
 SMALL = 1 << 20  # bytes of inputs that move with each sweep
 TWICE = 0.1  # seconds of a slot of each up to which a visit has two of them
 TOO_SLOW = 0.7  # seconds of a slot of a reference, of which there would be too few
-QUANTILE = 0.1
 
 
 def has_reference(case) -> bool:
     return any(name in case.peers for name in REFERENCES)
 
 
-TASKS = [case for case in CASES if (case.quick or case in brief.CASES) and has_reference(case)]
+PAIRED = [case for case in CASES if (case.quick or case in brief.CASES) and has_reference(case)]
 # Beyond a slot's size a case is timed elsewhere: so many pairs of it would take too long.
-SINGLE = [case for case in TASKS if case.flops < 3e9]
+SINGLE = [case for case in PAIRED if case.flops < 3e9]
 
 
 def per_call(call, n_calls: int) -> float:
@@ -120,47 +119,50 @@ class Pair:
                 return
 
 
-def references_of(case, inputs) -> dict[str, object]:
-    """{reference and form: call}."""
+def calls_of(case) -> dict[str, tuple]:
+    """{reference and form: (our call, the reference's)} of fresh inputs."""
+    inputs = case.inputs()
+    ours = our_call(case, inputs)
     return {
-        f"{name} {form}": call
+        f"{name} {form}": (ours, call)
         for name in REFERENCES
         if name in case.peers and is_installed(name)
         for form, call in forms_of(case.peers[name], inputs).items()
     }
 
 
-class Task:
-    """The pairs of a case."""
-
+class PairsOfCase:
     def __init__(self, case) -> None:
         self.case = case
-        inputs = case.inputs()
-        ours = our_call(case, inputs)
-        key = f"{case.op} {case.label}"
         self.pairs = [
-            Pair(key, against, Side(ours), Side(call))
-            for against, call in references_of(case, inputs).items()
+            Pair(case.key, against, Side(ours), Side(other))
+            for against, (ours, other) in calls_of(case).items()
         ]
+        inputs = case.inputs()
         arrays = [x for x in (*inputs.args, *inputs.kwargs.values()) if isinstance(x, np.ndarray)]
         # Peers of those with a call of their own look for their settings first, which takes time.
         self.moves = sum(x.nbytes for x in arrays) < SMALL and case.call is None
 
     def move(self) -> None:
         """The same inputs at other addresses."""
-        inputs = self.case.inputs()
-        ours = our_call(self.case, inputs)
-        for pair, call in zip(self.pairs, references_of(self.case, inputs).values(), strict=True):
-            pair.ours.call, pair.other.call = ours, call
+        calls = calls_of(self.case)
+        for pair in self.pairs:
+            pair.ours.call, pair.other.call = calls[pair.against]
+
+    def fill_slots(self) -> None:
+        for pair in self.pairs:
+            pair.ours.fill_slot()
+            pair.other.fill_slot()
+        self.pairs = [pair for pair in self.pairs if pair.other.slot < TOO_SLOW]
 
 
-def tasks_of(pattern: str) -> list[Task]:
-    tasks = []
+def cases_with_pairs(pattern: str) -> list[PairsOfCase]:
+    found = []
     for case in SINGLE:
-        if re.search(pattern, f"{case.op} {case.label}"):
+        if re.search(pattern, case.key):
             with contextlib.suppress(NotImplementedError):  # an older version of ours
-                tasks.append(Task(case))
-    return tasks
+                found.append(PairsOfCase(case))
+    return found
 
 
 def one_process(pattern: str) -> list:
@@ -171,26 +173,24 @@ def one_process(pattern: str) -> list:
     import fastmath_ml as fm
 
     keep_freed_memory()
-    tasks = tasks_of(pattern)
-    pairs = [pair for task in tasks for pair in task.pairs]
+    cases = cases_with_pairs(pattern)
     rng = np.random.default_rng()
     gaps = []
     with fm.num_threads(1), threadpool_limits(1):
-        for pair in pairs:
-            pair.ours.fill_slot()
-            pair.other.fill_slot()
+        for case in cases:
+            case.fill_slots()
         for at in range(SWEEPS):
-            for task in tasks:
-                if at and task.moves:
+            for case in cases:
+                if at and case.moves:
                     gaps.append(bytearray(16 * int(rng.integers(1, 256))))
-                    task.move()
-                for pair in task.pairs:
-                    if pair.other.slot < TOO_SLOW and at % pair.period() == 0:
+                    case.move()
+                for pair in case.pairs:
+                    if at % pair.period() == 0:
                         pair.visit()
     return [
         [pair.case, pair.against, pair.ours.seconds, pair.other.seconds]
-        for pair in pairs
-        if pair.ours.seconds
+        for case in cases
+        for pair in case.pairs
     ]
 
 
@@ -203,7 +203,7 @@ def in_new_process(pattern: str) -> list:
 
 
 def one_thread_ratios(pattern: str = "") -> dict[str, tuple[float, float]]:
-    """{case: (ratio to the fastest form of the fastest reference, seconds of ours)}."""
+    """{case's key: (ratio to the fastest form of the fastest reference, seconds of ours)}."""
     slots: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
     for _ in range(PROCESSES):
         for case, against, mine, theirs in in_new_process(pattern):
@@ -212,8 +212,8 @@ def one_thread_ratios(pattern: str = "") -> dict[str, tuple[float, float]]:
             other += theirs
     found: dict[str, tuple[float, float]] = {}
     for (case, _against), (mine, theirs) in slots.items():
-        seconds, other = (float(np.quantile(side, QUANTILE)) for side in (mine, theirs))
-        found[case] = min((other / seconds, seconds), found.get(case, (np.inf, 0.0)))
+        ratio = median(other / own for own, other in zip(mine, theirs, strict=True))
+        found[case] = min((ratio, median(mine)), found.get(case, (np.inf, 0.0)))
     return found
 
 

@@ -137,8 +137,8 @@ def _targets(
 ) -> Array:
     """y as (n_models or 1, n_rows) of dtype, checked against what the kind of loss takes."""
     array = as_array(y, "y")
-    if array.shape != (n_rows,) and (n_models is None or array.shape != (n_models, n_rows)):
-        shapes = [(n_rows,)] if n_models is None else [(n_rows,), (n_models, n_rows)]
+    shapes = [(n_rows,)] if n_models is None else [(n_rows,), (n_models, n_rows)]
+    if array.shape not in shapes:
         raise ValueError(
             f"y has shape {array.shape}; expected {' or '.join(map(str, shapes))}, "
             "a target for each row of X"
@@ -160,14 +160,14 @@ def _targets(
     return contiguous(numbers, dtype).reshape(-1, n_rows)
 
 
-def _penalty(l2: Any, n_models: int | None) -> Any:
-    """l2 as a float, or as an array with a number for each model."""
-    if isinstance(l2, float) and l2 >= 0:
-        return l2
+def _penalty(l2: Any, n_models: int | None) -> Array | None:
+    """l2 as an array, with a number for each model or of one; None where nothing is added."""
+    if isinstance(l2, float) and l2 == 0:
+        return None
     penalty = np.asarray(l2, np.float64)
     if penalty.shape not in ((), (n_models,)) or not (penalty >= 0).all():
         raise ValueError(f"l2 is {l2!r}; expected a number >= 0, or one for each model")
-    return penalty if penalty.any() else 0.0
+    return penalty if penalty.any() else None
 
 
 def _loss_with_grad(
@@ -211,7 +211,7 @@ def _loss_with_grad(
     )
     flat = weights.reshape(-1, n_features)
     losses, grad, bias_grad = loss_of(flat, bias)
-    if isinstance(penalty, np.ndarray) or penalty:
+    if penalty is not None:
         squares = np.square(flat, dtype=np.float64).reshape(len(losses), -1).sum(axis=1)
         losses = losses + penalty / 2 * squares
         grad = grad + np.repeat(np.broadcast_to(penalty, losses.shape), n_classes)[:, None] * flat

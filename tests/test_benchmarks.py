@@ -471,7 +471,7 @@ def test_times_have_three_digits_and_a_unit(seconds, text):
 
 
 def test_ratios_of_slots_of_several_processes(monkeypatch):
-    """All slots of a pair count alike; the fastest form of the fastest reference."""
+    """The median of all pairs of slots; the fastest form of the fastest reference."""
     answers = [
         [["f 1", "numpy a", [1.0, 9.0], [8.0, 8.0]], ["f 1", "numpy b", [2.0], [5.0]]],
         [["f 1", "numpy a", [1.0], [6.0]], ["g 1", "scipy", [1.0], [0.5]]],
@@ -501,4 +501,13 @@ def test_spread_of_the_ratios(monkeypatch, capsys, seconds, code):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["1.200", "ratio", "1.10"]
     assert lines[1].split()[:3] == ["1.000", "ratio", "2.00"]
-    assert lines[2] == f"{code} of 2 cases spread by more than 1.1"
+    assert lines[2] == f"{code} cases spread by more than 1.1, of 2 with a ratio every time"
+
+
+def test_a_case_without_a_ratio_in_some_repetition_is_no_success(monkeypatch, capsys):
+    from benchmarks import ratio_spread
+
+    answers = iter([{"f": (1.0, 1e-3), "gone": (1.0, 1e-3)}, {"f": (1.0, 1e-3)}])
+    monkeypatch.setattr(ratio_spread, "one_thread_ratios", lambda pattern: next(answers))
+    assert ratio_spread.main(["--repetitions", "2", "--busy", "0"]) == 1
+    assert capsys.readouterr().out.startswith("gone: not in every repetition\n")

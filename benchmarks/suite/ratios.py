@@ -7,7 +7,7 @@ one library would disturb the other's slot, so there are blocks with pauses betw
 
 from benchmarks.machine import available_cpus
 from benchmarks.measure import Runner, alternate, compare
-from benchmarks.paired import BUDGET, REFERENCES, SINGLE, TASKS, one_thread_ratios
+from benchmarks.paired import BUDGET, PAIRED, REFERENCES, SINGLE, one_thread_ratios
 from benchmarks.peers import forms_of, is_installed
 
 from .common import case_of, classes, our_call
@@ -56,7 +56,7 @@ class AllThreads:
         return all_threads_ratio(case_of(self.op, label))
 
 
-THREADED = [c for c in TASKS if c.quick and not c.is_overhead]
+THREADED = [c for c in PAIRED if c.quick and not c.is_overhead]
 THREADED = [c for c in THREADED if c.op in ("matmul", "softmax", "logsumexp", "gram", "svd_topk")]
 classes(globals(), OneThread, SINGLE, "Ratio")
 classes(globals(), AllThreads, THREADED, "ThreadedRatio")

@@ -56,6 +56,7 @@ struct lines_ahead {
 template <class T>
 FM_ALWAYS_INLINE void prefetch_rows(const T *a, ptrdiff_t a_row, ptrdiff_t rows,
                                     const lines_ahead &ahead) {
+    if (!ahead.elements) return;
     for (ptrdiff_t i = ahead.first; i < rows; i += ahead.step)
         __builtin_prefetch(a + i * a_row + ahead.elements, 0, 2);
 }
@@ -69,7 +70,7 @@ void add_dots(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector, ptrdi
     dot_tile<T, rows, vectors> t;
     ptrdiff_t p = 0;
     for (; p + lanes <= n; p += lanes) {
-        if (ahead.elements) prefetch_rows<T>(a + p, a_row, rows, ahead);
+        prefetch_rows<T>(a + p, a_row, rows, ahead);
         t.template step<false>(a + p, a_row, x + p, x_vector, 0, all);
     }
     if (p < n) t.template step<true>(a + p, a_row, x + p, x_vector, n - p, all);

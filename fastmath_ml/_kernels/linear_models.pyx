@@ -472,7 +472,7 @@ def loss_sums(int kind, cnp.ndarray x, cnp.ndarray coef, bias, cnp.ndarray y, ro
     float32 or float64; all but x in C order. The caller has checked all this.
     """
     cdef Sweep s
-    cdef Py_ssize_t d, block, n_numbers, lanes, i, n_outputs = cnp.PyArray_DIM(coef, 0)
+    cdef Py_ssize_t d, block = 0, n_numbers, lanes, i, n_outputs = cnp.PyArray_DIM(coef, 0)
     cdef cnp.npy_intp n_all
     cdef double work_ns
     cdef double* number

@@ -6,8 +6,6 @@ cdef extern from "dots.h" namespace "fm" nogil:
     const T* without_gaps[T](const T* x, Py_ssize_t stride, Py_ssize_t n, T* copy) noexcept
     double dot[T](const T* a, Py_ssize_t a_stride, const T* b, Py_ssize_t b_stride,
                   Py_ssize_t n) noexcept
-    # What to prefetch beside the rows that are read, eight at a time: in every `step`-th of them
-    # from `first` on what lies `elements` further on; 0: nothing.
     struct lines_ahead:
         Py_ssize_t elements, first, step
 

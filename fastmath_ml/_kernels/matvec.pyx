@@ -140,16 +140,14 @@ cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
                     element[k] = vset(x[k * p.x_stride])
                 while i + lanes <= n:
                     total = vload(part + i)
-                    if p.ahead.elements:
-                        prefetch_rows(row + i, stride, 8, p.ahead)
+                    prefetch_rows(row + i, stride, 8, p.ahead)
                     for k in range(8):
                         total = vmul_add(element[k], vload(row + k * stride + i), total)
                     vstore(part + i, total)
                     i += lanes
             elif steps == 8:
                 while i + lanes <= n:
-                    if p.ahead.elements:
-                        prefetch_rows(row + i, stride, 8, p.ahead)
+                    prefetch_rows(row + i, stride, 8, p.ahead)
                     for k in range(8):
                         element[k] = vload(row + k * stride + i)
                     for v in range(p.n_vectors):
