@@ -18,7 +18,7 @@ from ._arrays import (
     floating,
     normalize_axes,
 )
-from ._kernels.order_statistics import select
+from ._kernels.order_statistics import interpolate, select
 from ._moments import NoValue, by_numpy, fits_float64, lines_of, moments_of, shaped_back
 
 __all__ = ["median", "nanmedian", "nanquantile", "quantile"]
@@ -87,7 +87,7 @@ def _selected(x: Array, ranks: Array, valid: Array | None) -> tuple[Array, Array
     """The elements of the ranks and of the next ones, (n_lines, n_ranks, 2); lines with NaN."""
     n_lines = x.shape[0] * x.shape[2]
     has_nan = np.zeros(n_lines, bool)
-    out = np.full((n_lines, ranks.shape[1], 2), np.nan, x.dtype)
+    out = np.empty((n_lines, ranks.shape[1], 2), x.dtype)
     if x.shape[1] >= HUGE_LINE and ranks.shape[1] > MANY_RANKS:
         ordered = np.sort(x[:, :, 0], axis=1)
         has_nan = np.isnan(ordered[:, -1])
@@ -99,20 +99,6 @@ def _selected(x: Array, ranks: Array, valid: Array | None) -> tuple[Array, Array
     else:
         select(x, np.ascontiguousarray(ranks, np.int64), valid, has_nan, out)
     return out, has_nan
-
-
-def _interpolated(pair: Array, weight: Array) -> Array:
-    """pair[..., 0] (1 - weight) + pair[..., 1] weight, in float64."""
-    low, high = pair[..., 0].astype(np.float64), pair[..., 1].astype(np.float64)
-    with np.errstate(all="ignore"):
-        step = high - low
-        result = np.where(weight >= 0.5, high - step * (1 - weight), low + step * weight)
-        both = low + high
-        result = np.where((weight == 0.5) & np.isfinite(both), both * 0.5, result)
-        # The difference may overflow, or be infinite as one of them is.
-        result = np.where(np.isinf(step), low * (1 - weight) + high * weight, result)
-    result = np.where((weight == 0) | (low == high), low, result)
-    return np.asarray(np.where(weight == 1, high, result))
 
 
 def _count_valid(x: Array) -> Array:
@@ -142,7 +128,7 @@ def _quantiles(
     flat = q.reshape(1, -1)
     n = np.array([[x.shape[1]]]) if valid is None else np.maximum(valid, 1)[:, None]
     place = (DISCRETE if method in DISCRETE else CONTINUOUS)[method](n, flat)
-    ranks = np.clip(np.floor(place), 0, n - 1)
+    ranks = np.minimum(np.maximum(np.floor(place), 0), n - 1)
     pair, has_nan = _selected(x, ranks, valid)
     if method in DISCRETE:
         result = pair[..., 0]
@@ -152,7 +138,7 @@ def _quantiles(
             # Half way where the place is a whole number, else the next element.
             inside = (place >= 0) & (place < n - 1)
             weight = np.where(inside, np.where(place == ranks, 0.5, 1.0), 0)
-        result = _interpolated(pair, weight)
+        result = interpolate(pair, np.asarray(weight, np.float64))
     if valid is not None and not valid.all():
         warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=4)
         has_nan = valid == 0
@@ -166,7 +152,8 @@ def _quantiles(
         shaped_back(result[:, j], array.shape, axes, is_flipped, keepdims)
         for j in range(flat.shape[1])
     ]
-    whole = np.stack(parts).reshape(q.shape + kept) if parts else np.empty(q.shape + kept)
+    whole = parts[0] if len(parts) == 1 else np.stack(parts) if parts else np.empty(0)
+    whole = whole.reshape(q.shape + kept)
     return as_result(whole[()] if target is None else whole, result_dtype, target)
 
 
@@ -263,10 +250,10 @@ def median(
 
     Notes
     -----
-    The elements are exact, their mean is rounded once. Nothing is sorted or partitioned: a sample
-    brackets the element, and one pass counts what is below and keeps the few percent that lie in
-    the bracket. Beyond the result this takes 12 MiB at most, and a copy of `a` where its layout or
-    dtype is not the kernel's. -0 counts, and is returned, as 0.
+    The elements are exact, their mean is rounded once. Short lines are copied to be partitioned; of
+    long ones a sample brackets the element, and one pass counts what is below and keeps the few
+    percent that lie in the bracket. Beyond the result this takes 12 MiB at most, and a copy of `a`
+    where its layout or dtype is not the kernel's. -0 counts, and is returned, as 0.
 
     References
     ----------

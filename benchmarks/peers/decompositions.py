@@ -117,11 +117,12 @@ def scipy_eigh(inputs, k, which, limit):
 
     (a,) = inputs.args
     n = a.shape[0]
+    start = np.random.default_rng(0).standard_normal(n)
     forms = {}
     for ncv in (None, max(4 * k, 40)):
 
         def call_of(tol, ncv=ncv):
-            return partial(eigsh, a, k, which=which, tol=tol, ncv=ncv)
+            return partial(eigsh, a, k, which=which, tol=tol, ncv=ncv, v0=start)
 
         def is_good(result):
             return eigh_residual(a, result) <= limit

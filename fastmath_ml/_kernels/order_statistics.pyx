@@ -7,6 +7,7 @@ many columns as a vector has lanes, per thread; 8 MiB for huge lines.
 """
 
 from cython cimport floating as real
+from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
@@ -53,6 +54,8 @@ cdef extern from "order_statistics.h" namespace "fm" nogil:
                          T* samples, T& low, T& high) noexcept
     bint narrow[T](search_range[T]&, Py_ssize_t k, T low, T high, const sifted&,
                    Py_ssize_t capacity) noexcept
+    void interpolate_pairs[T](const T* pairs, const double* weights, Py_ssize_t weight_step,
+                              Py_ssize_t n_lines, Py_ssize_t n_ranks, double* out) noexcept
     void select_line[T](const T* x, Py_ssize_t n, Py_ssize_t n_valid, Py_ssize_t k,
                         bint with_next, T* buffer, T& first, T& next) noexcept
     void bin_items_f "fm::bin_items<float>"(const binning&, Py_ssize_t begin, Py_ssize_t end,
@@ -200,6 +203,8 @@ cdef int select_huge_lines(const selection* lines, real zero) except -1 nogil:
                 select_huge(x, lines.n, n_valid, k, k + 1 < n_valid, &s, samples, pair)
                 out[2 * j] = pair[0]
                 out[2 * j + 1] = pair[1]
+            else:
+                out[2 * j] = out[2 * j + 1] = <real>NAN
         if lines.valid == NULL:
             lines.has_nan[line] = s.has_nan != 0
     return 0
@@ -248,6 +253,26 @@ def select(cnp.ndarray x, cnp.ndarray ranks, valid, cnp.ndarray has_nan, cnp.nda
             parallel_for(n_items, 1, work_ns, select_body, &task)
     if status or task.out_of_memory:
         raise MemoryError("no scratch memory for the elements to choose from")
+
+
+def interpolate(cnp.ndarray pairs, cnp.ndarray weights):
+    """pairs[..., 0] (1 - weights) + pairs[..., 1] weights, float64 (n_lines, n_ranks).
+
+    pairs is (n_lines, n_ranks, 2), float32 or float64, C-ordered; weights float64 (1 or n_lines,
+    n_ranks), C-ordered, from 0 to 1. The caller has checked this.
+    """
+    cdef Py_ssize_t n_lines = cnp.PyArray_DIM(pairs, 0), n_ranks = cnp.PyArray_DIM(pairs, 1)
+    cdef Py_ssize_t weight_step = 0 if cnp.PyArray_DIM(weights, 0) == 1 else n_ranks
+    cdef cnp.ndarray out = cnp.PyArray_EMPTY(2, cnp.PyArray_DIMS(pairs), cnp.NPY_FLOAT64, 0)
+    cdef const double* factors = <const double*>cnp.PyArray_DATA(weights)
+    cdef double* to = <double*>cnp.PyArray_DATA(out)
+    if cnp.PyArray_ITEMSIZE(pairs) == 4:
+        interpolate_pairs(<const float*>cnp.PyArray_DATA(pairs), factors, weight_step, n_lines,
+                          n_ranks, to)
+    else:
+        interpolate_pairs(<const double*>cnp.PyArray_DATA(pairs), factors, weight_step, n_lines,
+                          n_ranks, to)
+    return out
 
 
 # ---- histograms ----
