@@ -3,23 +3,27 @@
 Both sides run in slots of about a millisecond, in turns, the order swapped each pair. Slots are
 measured in CPU time: where other processes leave a small share of a CPU, every second slot holds a
 wait of a hundred times its length. Two things do not divide out. A neighbour on the core's other
-thread slows one kernel more than another, so all cases take turns, in many sweeps. And where a
-process happens to have its arrays and its code changes a time by up to a third, for as long as they
-stay there, so there are several processes, and small arrays move with each sweep. The figure is the
-median of the ratios of slots that stand side by side.
+thread slows one kernel more than another, for seconds, but seldom on all cores at once: so the
+process moves to a CPU where a small product is as fast as it ever was, and all cases take turns, in
+several sweeps. And where a process happens to have its arrays and its code changes a time by up to
+a third, for as long as they stay there, so there are several processes, and small arrays move with
+each sweep. In each visit to a case the median of the ratios of slots that stand side by side
+counts; the figure is the geometric mean of the visits.
 """
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import geometric_mean, median
 
 import numpy as np
 
@@ -35,6 +39,10 @@ VISIT = BUDGET / (PROCESSES * SWEEPS)
 SMALL = 1 << 20  # bytes of inputs that move with each sweep
 TWICE = 0.1  # seconds of a slot of each up to which a visit has two of them
 TOO_SLOW = 0.7  # seconds of a slot of a reference, of which there would be too few
+PROBE_SIZE = 96
+DISTURBED = 1.2  # times as slow as the fastest probe
+MANY_CPUS = 8
+PATIENCE = 5.0  # seconds that a process waits for a quiet CPU in all
 
 
 def has_reference(case) -> bool:
@@ -70,12 +78,45 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 2**31 - 1)
 
 
+class QuietCpu:
+    """The CPU that this process is on, as long as nobody shares its core."""
+
+    def __init__(self) -> None:
+        cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+        self.cpus = sorted(cpus)[:MANY_CPUS]
+        self.fastest = np.inf
+        self.patience = PATIENCE
+        x = np.ones((PROBE_SIZE, PROBE_SIZE), np.float32)
+        self.product = functools.partial(np.matmul, x, x, out=np.empty_like(x))
+
+    def is_quiet(self) -> bool:
+        seconds = min(per_call(self.product, 1) for _ in range(3))
+        self.fastest = min(seconds, self.fastest)
+        return seconds < DISTURBED * self.fastest
+
+    def move(self) -> None:
+        self.cpus.append(self.cpus.pop(0))
+        os.sched_setaffinity(0, self.cpus[:1])
+
+    def look_around(self) -> None:
+        """For the fastest probe of all CPUs."""
+        for _ in self.cpus:
+            self.move()
+            self.is_quiet()
+
+    def stay_or_move(self) -> None:
+        begin = time.perf_counter()
+        while self.cpus and self.patience > 0 and not self.is_quiet():
+            self.move()
+            self.patience -= time.perf_counter() - begin
+            begin = time.perf_counter()
+
+
 @dataclass
 class Side:
     call: object
     n_calls: int = 1
     slot: float = 0.0  # seconds that n_calls take
-    seconds: list[float] = field(default_factory=list)
 
     def fill_slot(self) -> None:
         self.call()
@@ -85,8 +126,8 @@ class Side:
         self.n_calls = max(1, round(SLOT / max(fastest, 1e-8)))
         self.slot = self.n_calls * fastest
 
-    def measure(self) -> None:
-        self.seconds.append(per_call(self.call, self.n_calls))
+    def measure(self) -> float:
+        return per_call(self.call, self.n_calls)
 
 
 @dataclass
@@ -97,6 +138,8 @@ class Pair:
     against: str  # the reference and its form
     ours: Side
     other: Side
+    ratios: list[float] = field(default_factory=list)  # of each visit
+    seconds: list[float] = field(default_factory=list)  # of ours
 
     def period(self) -> int:
         """It takes part in one of so many sweeps: the slowest once in each process."""
@@ -106,22 +149,25 @@ class Pair:
         """Seconds of a slot of each."""
         return self.ours.slot + self.other.slot
 
-    def visit(self) -> None:
+    def visit(self, cpu: QuietCpu) -> None:
         for side in (self.ours, self.other):
             if side.slot < 10 * SLOT:
                 side.call()  # its arrays are not in the caches
         end = time.perf_counter() + VISIT
-        for at in itertools.count():
-            sides = (self.ours, self.other)
-            for side in sides[:: -1 if at % 2 else 1]:
-                side.measure()
-            if time.perf_counter() > end and (at or self.slots() > TWICE):
-                return
+        pairs = []
+        while time.perf_counter() < end or (len(pairs) < 2 and self.slots() < TWICE):
+            cpu.stay_or_move()
+            if len(pairs) % 2:
+                theirs, own = self.other.measure(), self.ours.measure()
+            else:
+                own, theirs = self.ours.measure(), self.other.measure()
+            pairs.append((own, theirs))
+        self.ratios.append(median(theirs / own for own, theirs in pairs))
+        self.seconds.append(median(own for own, _ in pairs))
 
 
-def calls_of(case) -> dict[str, tuple]:
-    """{reference and form: (our call, the reference's)} of fresh inputs."""
-    inputs = case.inputs()
+def calls_of(case, inputs) -> dict[str, tuple]:
+    """{reference and form: (our call, the reference's)}."""
     ours = our_call(case, inputs)
     return {
         f"{name} {form}": (ours, call)
@@ -134,18 +180,18 @@ def calls_of(case) -> dict[str, tuple]:
 class PairsOfCase:
     def __init__(self, case) -> None:
         self.case = case
+        inputs = case.inputs()
         self.pairs = [
             Pair(case.key, against, Side(ours), Side(other))
-            for against, (ours, other) in calls_of(case).items()
+            for against, (ours, other) in calls_of(case, inputs).items()
         ]
-        inputs = case.inputs()
         arrays = [x for x in (*inputs.args, *inputs.kwargs.values()) if isinstance(x, np.ndarray)]
         # Peers of those with a call of their own look for their settings first, which takes time.
         self.moves = sum(x.nbytes for x in arrays) < SMALL and case.call is None
 
     def move(self) -> None:
         """The same inputs at other addresses."""
-        calls = calls_of(self.case)
+        calls = calls_of(self.case, self.case.inputs())
         for pair in self.pairs:
             pair.ours.call, pair.other.call = calls[pair.against]
 
@@ -166,7 +212,7 @@ def cases_with_pairs(pattern: str) -> list[PairsOfCase]:
 
 
 def one_process(pattern: str) -> list:
-    """[case, against, seconds of ours, seconds of the other] for each pair."""
+    """[case, against, the ratio of each visit, its seconds of ours] for each pair."""
     import scipy.linalg  # noqa: F401  its BLAS has to be there for its threads to be limited
     from threadpoolctl import threadpool_limits
 
@@ -177,8 +223,10 @@ def one_process(pattern: str) -> list:
     rng = np.random.default_rng()
     gaps = []
     with fm.num_threads(1), threadpool_limits(1):
+        cpu = QuietCpu()
         for case in cases:
             case.fill_slots()
+            cpu.look_around()
         for at in range(SWEEPS):
             for case in cases:
                 if at and case.moves:
@@ -186,9 +234,9 @@ def one_process(pattern: str) -> list:
                     case.move()
                 for pair in case.pairs:
                     if at % pair.period() == 0:
-                        pair.visit()
+                        pair.visit(cpu)
     return [
-        [pair.case, pair.against, pair.ours.seconds, pair.other.seconds]
+        [pair.case, pair.against, pair.ratios, pair.seconds]
         for case in cases
         for pair in case.pairs
     ]
@@ -204,16 +252,16 @@ def in_new_process(pattern: str) -> list:
 
 def one_thread_ratios(pattern: str = "") -> dict[str, tuple[float, float]]:
     """{case's key: (ratio to the fastest form of the fastest reference, seconds of ours)}."""
-    slots: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
+    visits: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
     for _ in range(PROCESSES):
-        for case, against, mine, theirs in in_new_process(pattern):
-            ours, other = slots.setdefault((case, against), ([], []))
-            ours += mine
-            other += theirs
+        for case, against, ratios, seconds in in_new_process(pattern):
+            all_ratios, all_seconds = visits.setdefault((case, against), ([], []))
+            all_ratios += ratios
+            all_seconds += seconds
     found: dict[str, tuple[float, float]] = {}
-    for (case, _against), (mine, theirs) in slots.items():
-        ratio = median(other / own for own, other in zip(mine, theirs, strict=True))
-        found[case] = min((ratio, median(mine)), found.get(case, (np.inf, 0.0)))
+    for (case, _against), (ratios, seconds) in visits.items():
+        one = geometric_mean(ratios), median(seconds)
+        found[case] = min(one, found.get(case, (np.inf, 0.0)))
     return found
 
 
