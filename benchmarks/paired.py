@@ -42,7 +42,7 @@ TOO_SLOW = 0.7  # seconds of a slot of a reference, of which there would be too 
 PROBE_SIZE = 96
 DISTURBED = 1.2  # times as slow as the fastest probe
 MANY_CPUS = 8
-PATIENCE = 5.0  # seconds that a process waits for a quiet CPU in all
+PATIENCE = 5.0  # seconds that a process looks for a quiet CPU in all
 
 
 def has_reference(case) -> bool:
@@ -89,10 +89,10 @@ class QuietCpu:
         x = np.ones((PROBE_SIZE, PROBE_SIZE), np.float32)
         self.product = functools.partial(np.matmul, x, x, out=np.empty_like(x))
 
-    def is_quiet(self) -> bool:
+    def probe(self) -> float:
         seconds = min(per_call(self.product, 1) for _ in range(3))
         self.fastest = min(seconds, self.fastest)
-        return seconds < DISTURBED * self.fastest
+        return seconds
 
     def move(self) -> None:
         self.cpus.append(self.cpus.pop(0))
@@ -102,11 +102,11 @@ class QuietCpu:
         """For the fastest probe of all CPUs."""
         for _ in self.cpus:
             self.move()
-            self.is_quiet()
+            self.probe()
 
     def stay_or_move(self) -> None:
         begin = time.perf_counter()
-        while self.cpus and self.patience > 0 and not self.is_quiet():
+        while self.cpus and self.patience > 0 and self.probe() > DISTURBED * self.fastest:
             self.move()
             self.patience -= time.perf_counter() - begin
             begin = time.perf_counter()

@@ -138,7 +138,7 @@ def _quantiles(
             # Half way where the place is a whole number, else the next element.
             inside = (place >= 0) & (place < n - 1)
             weight = np.where(inside, np.where(place == ranks, 0.5, 1.0), 0)
-        result = interpolate(pair, np.asarray(weight, np.float64))
+        result = interpolate(pair, np.ascontiguousarray(weight, np.float64))
     if valid is not None and not valid.all():
         warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=4)
         has_nan = valid == 0

@@ -39,7 +39,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("n", [1, 2, 15, 17, 201, 5000, 40_000, HUGE])
+@pytest.mark.parametrize("n", [1, 2, 15, 17, 63, 65, 201, 511, 600, 5000, 40_000, HUGE])
 def test_hostile_lines(dtype, name, n):
     x = np.asarray(HOSTILE[name](n)).astype(dtype)
     ordered = np.sort(x)

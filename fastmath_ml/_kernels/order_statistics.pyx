@@ -35,14 +35,6 @@ cdef extern from "order_statistics.h" namespace "fm" nogil:
         uint8_t* has_nan
         void* out
 
-    cppclass binning:
-        Py_ssize_t itemsize, n_bins, n
-        const void* x
-        const void* edges
-        const void* low
-        const void* high
-        const double* weights
-
     const Py_ssize_t SLACK, MOST_SAMPLES
     void sift[T](const T* x, Py_ssize_t n, T low, T high, T* out, Py_ssize_t capacity,
                  sifted& found) noexcept
@@ -58,6 +50,16 @@ cdef extern from "order_statistics.h" namespace "fm" nogil:
                               Py_ssize_t n_lines, Py_ssize_t n_ranks, double* out) noexcept
     void select_line[T](const T* x, Py_ssize_t n, Py_ssize_t n_valid, Py_ssize_t k,
                         bint with_next, T* buffer, T& first, T& next) noexcept
+
+cdef extern from "histograms.h" namespace "fm" nogil:
+    cppclass binning:
+        Py_ssize_t itemsize, n_bins, n
+        const void* x
+        const void* edges
+        const void* low
+        const void* high
+        const double* weights
+
     void bin_items_f "fm::bin_items<float>"(const binning&, Py_ssize_t begin, Py_ssize_t end,
                                             int64_t* counts) noexcept
     void bin_items_d "fm::bin_items<double>"(const binning&, Py_ssize_t begin, Py_ssize_t end,
