@@ -49,8 +49,8 @@ ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark
 	special_as_scipy.py)
 LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
 # Under the sanitizers, at one level: a file or two for each family of kernels.
-KERNEL_TESTS := $(addprefix tests/test_,products.py products_dtypes.py linear.py logsumexp.py \
-	euclidean.py small.py losses_elements.py optim_losses.py norm.py information.py \
+KERNEL_TESTS := $(addprefix tests/test_,products.py product_stacks.py products_dtypes.py linear.py \
+	logsumexp.py euclidean.py small.py losses_elements.py optim_losses.py norm.py information.py \
 	stats.py order_statistics.py)
 # What another interpreter could change: arguments, dtypes, out=, threads.
 PYTHON_TESTS := $(addprefix tests/test_,arrays.py linalg_semantics.py linear.py products.py \
@@ -208,7 +208,7 @@ ASV = cd $(CURDIR) && PYTHONPATH=$(CURDIR) $(abspath $(VENV))/bin/asv
 asv: build $(VENV)/.extra-bench
 	$(ASV) machine --yes >/dev/null
 	$(ASV) run --environment existing:$(PY) --set-commit-hash $$(git rev-parse HEAD) --quick \
-		--show-stderr $(ARGS)
+		--launch-method forkserver --show-stderr $(ARGS)
 
 asv-publish: build $(VENV)/.extra-bench
 	$(ASV) publish --no-pull --html-dir build/asv-html

@@ -52,7 +52,7 @@ PRIMITIVES = [
     "vpow(x,3)", "vpow(x,0.3)", "vpow(x,-2.7)", "vpow(x,10)", "vpow(x,0)",
     "vlt", "vle", "vgt", "vge", "veq", "vne", "visnan", "mnot", "mand", "mor", "mtail",
     "vload", "vstore", "vload_partial", "vstore_partial", "vset", "vec()",
-    "vsum", "vreduce_min", "vreduce_max", "vstream",
+    "vsum", "vreduce_min", "vreduce_max", "vstream", "vpick",
 ]
 # fmt: on
 

@@ -48,6 +48,10 @@ cdef int multiply_blocks(const Product* p) except -1 nogil
 cdef void multiply_tile(Py_ssize_t rows, Py_ssize_t cols, const void* x, void* c, Py_ssize_t c_row,
                         bint accumulate, Py_ssize_t itemsize) noexcept nogil
 
-# Whether multiply_small will do: an overhead of a few nanoseconds, for stacks of small matrices.
+# Elements from the operands and the result of one product to those of the next.
+cdef struct Steps:
+    Py_ssize_t a, b, c
+
+# Whether multiply_small will do: n products with an overhead of a few nanoseconds each.
 cdef bint is_small(const Product* p) noexcept nogil
-cdef void multiply_small(const Product* p) noexcept nogil
+cdef void multiply_small(const Product* p, Py_ssize_t n, const Steps* steps) noexcept nogil

@@ -39,6 +39,7 @@ from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.tile cimport (
     keep, keep_packed, operands, tile_cols, tile_product, tile_rows,
 )
+from fastmath_ml._kernels.tiny_products cimport multiply_tiny, tiny_products
 
 from fastmath_ml._kernels import cpu
 
@@ -526,32 +527,50 @@ cdef void multiply_tile(Py_ssize_t rows, Py_ssize_t cols, const void* x, void* c
                      keep())
 
 
-cdef void multiply_small_as(const Product* p, floating zero) noexcept nogil:
-    """The whole product from operands in place: nothing packed, one depth block, one thread."""
-    cdef Py_ssize_t height = ceil_div(p.n_rows, ceil_div(p.n_rows, tile_rows(zero)))
-    cdef Py_ssize_t width = tile_cols(zero), row, col = 0
+cdef bint multiply_tiny_as(const Product* p, Py_ssize_t n, const Steps* steps,
+                           floating zero) noexcept nogil:
+    cdef tiny_products[floating] x
+    x.n, x.n_rows, x.n_cols, x.depth = n, p.n_rows, p.n_cols, p.depth
+    x.a, x.a_row, x.a_depth, x.a_step = <const floating*>p.a, p.a_row, p.a_depth, steps.a
+    x.b, x.b_depth, x.b_step = <const floating*>p.b, p.b_depth, steps.b
+    x.c, x.c_row, x.c_step = <floating*>p.c, p.c_row, steps.c
+    return multiply_tiny(x)
+
+
+cdef void multiply_small_as(const Product* p, Py_ssize_t n, const Steps* steps,
+                            floating zero) noexcept nogil:
+    """Whole products from operands in place: nothing packed, one depth block, one thread."""
+    cdef Py_ssize_t n_tiles = ceil_div(p.n_rows, tile_rows(zero)), height = p.n_rows
+    cdef Py_ssize_t width = tile_cols(zero), item, row, col
     cdef operands[floating] x
+    if n > 1 and multiply_tiny_as(p, n, steps, zero):
+        return
+    if n_tiles > 1:  # a division costs as much as a product of 3 x 3
+        height = ceil_div(p.n_rows, n_tiles)
     x.depth = p.depth
     x.a_row = p.a_row
     x.a_depth = p.a_depth
     x.b_depth = p.b_depth
-    while col < p.n_cols:
-        x.b = <const floating*>p.b + col
-        x.next = x.b
-        row = 0
-        while row < p.n_rows:
-            x.a = <const floating*>p.a + row * p.a_row
-            tile_product(min(height, p.n_rows - row), min(width, p.n_cols - col), x,
-                         <floating*>p.c + row * p.c_row + col, p.c_row, False, keep())
-            row += height
-        col += width
+    for item in range(n):
+        col = 0
+        while col < p.n_cols:
+            x.b = <const floating*>p.b + item * steps.b + col
+            x.next = x.b
+            row = 0
+            while row < p.n_rows:
+                x.a = <const floating*>p.a + item * steps.a + row * p.a_row
+                tile_product(min(height, p.n_rows - row), min(width, p.n_cols - col), x,
+                             <floating*>p.c + item * steps.c + row * p.c_row + col, p.c_row,
+                             False, keep())
+                row += height
+            col += width
 
 
-cdef void multiply_small(const Product* p) noexcept nogil:
+cdef void multiply_small(const Product* p, Py_ssize_t n, const Steps* steps) noexcept nogil:
     if p.itemsize == 4:
-        multiply_small_as(p, <float>0)
+        multiply_small_as(p, n, steps, <float>0)
     else:
-        multiply_small_as(p, <double>0)
+        multiply_small_as(p, n, steps, <double>0)
 
 
 cdef bint is_small(const Product* p) noexcept nogil:

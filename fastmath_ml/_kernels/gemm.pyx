@@ -13,7 +13,9 @@ from cython cimport floating as real
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
-from fastmath_ml._kernels.blocks cimport FLOATING, is_small, multiply_blocks, multiply_small
+from fastmath_ml._kernels.blocks cimport (
+    FLOATING, Steps, is_small, multiply_blocks, multiply_small,
+)
 from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, convert_result, element_bytes,
 )
@@ -228,6 +230,7 @@ cdef bint is_small_tile(const Product* p) noexcept nogil:
 
 cdef int multiply(const Product* product) except -1 nogil:
     cdef VectorProduct v
+    cdef Steps alone
     cdef bint small, is_long
     if product.n_rows == 0 or product.n_cols == 0:
         return 0
@@ -239,8 +242,9 @@ cdef int multiply(const Product* product) except -1 nogil:
         multiply_dot(product)
         return 0
     small = is_small(product)
+    alone.a = alone.b = alone.c = 0
     if small and takes_no_dots(product):
-        multiply_small(product)
+        multiply_small(product, 1, &alone)
         return 0
     if (product.computed == FLOATING and product.a_type == AS_COMPUTED
             and product.b_type == AS_COMPUTED):
@@ -252,7 +256,7 @@ cdef int multiply(const Product* product) except -1 nogil:
                 (small and v.depth_stride != 1) or (is_long and v.n_vectors > 1)):
             return multiply_vector(&v)
         if small:
-            multiply_small(product)
+            multiply_small(product, 1, &alone)
             return 0
         if is_long:
             return multiply_long(product)
@@ -262,7 +266,7 @@ cdef int multiply(const Product* product) except -1 nogil:
 cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
     """Whether one operand is a vector or a few and the other has a unit stride; the product put so.
     """
-    cdef Py_ssize_t half_lanes = vlanes(<float>0) * 2 // p.itemsize
+    cdef Py_ssize_t half_lanes = (vlanes(<float>0) if p.itemsize == 4 else vlanes(<double>0)) // 2
     if p.depth == 0 or p.row_scale != NULL or p.col_scale != NULL or p.finish != NULL or (
             p.accumulate):
         return False

@@ -34,11 +34,12 @@ constexpr double kAsleepNs = 100e3;    // less than this runs serially while all
 constexpr double kChunkNs = 100e3;     // a chunk of a long job
 constexpr double kMinChunkNs = 4e3;    // of a short one
 constexpr double kSerialChunkNs = 5e6; // of a serial one: between them signals are looked for
-constexpr int64_t kSpinNs = 150'000;     // a worker looks for the next job before it sleeps
-constexpr int64_t kWaitSpinNs = 150'000; // a caller waits for the last chunks before it sleeps
-constexpr int64_t kNapNs = 500'000;      // and then looks this often whether they are running,
-constexpr int64_t kLookNs = 30'000;      // while it spins this often
-constexpr int64_t kOfferNs = 10'000;     // a spinning worker offers its CPU this often
+constexpr double kStreamNs = 75e3;         // small calls no further apart keep a worker awake
+constexpr int64_t kSpinNs = 1'000'000;     // a worker looks for the next job before it sleeps
+constexpr int64_t kWaitSpinNs = 2'000'000; // a caller waits for the last chunks before it sleeps
+constexpr int64_t kNapNs = 500'000;        // and then looks this often whether they are running,
+constexpr int64_t kLookNs = 30'000;        // while it spins this often
+constexpr int64_t kOfferNs = 10'000;       // a spinning worker offers its CPU this often
 
 enum Status { kOk = 0, kInterrupted = -1, kNoMemory = -2 };
 
@@ -112,7 +113,7 @@ class Pool {
         if (work_ns >= kAsleepNs || n_available() > 0) return true;
         if (!config.spin) return false;
         int64_t& last = this_thread.last_small_ns;
-        const bool stream = double(now - last) < work_ns + double(kSpinNs) / 2;
+        const bool stream = double(now - last) < work_ns + kStreamNs;
         last = now;
         return stream;
     }

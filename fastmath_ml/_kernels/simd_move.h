@@ -2,6 +2,7 @@
 //
 //   vwiden_low, vwiden_high   the lower and the upper half of a vec<float> as vec<double>, exact
 //   vnarrow(low, high)        back again, rounded once
+//   vpick(x, picks<T>(where)) lane where[i] of x in lane i; one instruction if FM_HAS_PICK
 //   vstream                   a store of a whole, aligned vector that does not read its cache line
 //                             first and does not keep it: for results larger than the caches
 //   vstream_start             how many elements lie before the first aligned vector, n at most
@@ -58,6 +59,58 @@ FM_INLINE vec<float> vnarrow(vec<double> low, vec<double> high) {
         narrow.v[i + vlanes(0.0)] = float(high.v[i]);
     }
     return narrow;
+}
+#endif
+
+// Whether vpick is one instruction.
+#define FM_HAS_PICK (FM_X86 >= 32)
+
+#if FM_X86 == 64
+template <class T> struct picks;
+template <> struct picks<float> {
+    __m512i lane;
+    FM_ALWAYS_INLINE explicit picks(vec<float> where) : lane(_mm512_cvtps_epi32(where.v)) {}
+};
+template <> struct picks<double> {
+    __m512i lane;
+    FM_ALWAYS_INLINE explicit picks(vec<double> where) : lane(_mm512_cvtpd_epi64(where.v)) {}
+};
+FM_INLINE vec<float> vpick(vec<float> x, const picks<float> &p) {
+    return vec<float>(_mm512_permutexvar_ps(p.lane, x.v));
+}
+FM_INLINE vec<double> vpick(vec<double> x, const picks<double> &p) {
+    return vec<double>(_mm512_permutexvar_pd(p.lane, x.v));
+}
+#elif FM_X86 == 32
+template <class T> struct picks;
+template <> struct picks<float> {
+    __m256i lane;
+    FM_ALWAYS_INLINE explicit picks(vec<float> where) : lane(_mm256_cvtps_epi32(where.v)) {}
+};
+template <> struct picks<double> {
+    __m256i half; // of a double, as if they were floats
+    FM_ALWAYS_INLINE explicit picks(vec<double> where) {
+        const __m256i low = _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32((where + where).v));
+        const __m256i high = _mm256_add_epi64(low, _mm256_set1_epi64x(1));
+        half = _mm256_or_si256(low, _mm256_slli_epi64(high, 32));
+    }
+};
+FM_INLINE vec<float> vpick(vec<float> x, const picks<float> &p) {
+    return vec<float>(_mm256_permutevar8x32_ps(x.v, p.lane));
+}
+FM_INLINE vec<double> vpick(vec<double> x, const picks<double> &p) {
+    const __m256 halves = _mm256_castpd_ps(x.v);
+    return vec<double>(_mm256_castps_pd(_mm256_permutevar8x32_ps(halves, p.half)));
+}
+#else
+template <class T> struct picks {
+    T lane[vlanes(T{})];
+    FM_ALWAYS_INLINE explicit picks(vec<T> where) { vstore(lane, where); }
+};
+template <class T> FM_INLINE vec<T> vpick(vec<T> x, const picks<T> &p) {
+    vec<T> y;
+    for (ptrdiff_t i = 0; i < vlanes(T{}); i++) y.v[i] = x.v[ptrdiff_t(p.lane[i])];
+    return y;
 }
 #endif
 

@@ -300,6 +300,19 @@ template <class T> void check_streams() {
             verdict.expect(out[i], values[start + size_t(i)], T(start), T(i));
     }
 }
+template <class T> void check_picks() {
+    const ptrdiff_t lanes = vlanes(T{});
+    trial<T> verdict("vpick");
+    const std::vector<T> values = hostile_values<T>();
+    std::mt19937_64 random(2);
+    for (size_t start = 0; start + size_t(lanes) <= values.size(); start++) {
+        T where[16], out[16];
+        for (ptrdiff_t i = 0; i < lanes; i++) where[i] = T(random() % uint64_t(lanes));
+        vstore(out, vpick(vload(values.data() + start), picks<T>(vload(where))));
+        for (ptrdiff_t i = 0; i < lanes; i++)
+            verdict.expect(out[i], values[start + size_t(where[i])], T(start), where[i]);
+    }
+}
 void check_conversions() {
     const ptrdiff_t lanes = vlanes(0.0);
     trial<double> widen("vwiden");
@@ -543,6 +556,7 @@ template <class T> void check_all() {
     check_memory<T>();
     check_reductions<T>();
     check_streams<T>();
+    check_picks<T>();
     check_math<T>();
 }
 
