@@ -13,7 +13,7 @@ import fastmath_ml as fm
 from fastmath_ml import reference
 
 DTYPES = [np.float32, np.float64]
-SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+SIZES = range(1, 10)
 
 
 def one_by_one(a, b):
@@ -104,12 +104,12 @@ def test_nothing_behind_an_operand_is_read(rng, dtype, size):
     a, b = (normal(rng, (n, size, size), dtype) for _ in range(2))
     pages = [np.frombuffer(mmap.mmap(-1, 2 * page), np.uint8) for _ in range(2)]
     protect = ctypes.CDLL(None).mprotect
+    no_access = 0
     at_end = []
     for x, whole in zip((a, b), pages, strict=True):
         assert x.nbytes <= page
         whole[page - x.nbytes : page] = x.view(np.uint8).ravel()
         at_end.append(whole[page - x.nbytes : page].view(dtype).reshape(x.shape))
-        no_access = 0
         place, length = ctypes.c_void_p(whole.ctypes.data + page), ctypes.c_size_t(page)
         assert protect(place, length, no_access) == 0
 

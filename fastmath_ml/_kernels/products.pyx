@@ -272,8 +272,7 @@ def matmul_stack(cnp.ndarray x1, cnp.ndarray x2, cnp.ndarray out):
         # C^T = B^T A^T has the unit stride along its columns.
         x1, x2 = x2, x1
         transpose(&stack.first)
-        stack.first.c_row = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1) // (
-            cnp.PyArray_ITEMSIZE(out))
+        stack.first.c_row = stride(out, 1)
     stack.n_axes = cnp.PyArray_NDIM(out) - 2
     for i in range(stack.n_axes):
         stack.a_stride[i] = cnp.PyArray_STRIDE(x1, i)
@@ -373,14 +372,13 @@ cdef bint broadcast(Stack* stack, cnp.ndarray a, cnp.ndarray b, int a_axes, int 
 def gram_plain(cnp.ndarray x, cnp.ndarray out):
     """out = x.T @ x for a float32 or float64 matrix; out is C-ordered and apart from x."""
     cdef Product p
-    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
     memset(&p, 0, sizeof(p))
-    p.itemsize = size
+    p.itemsize = cnp.PyArray_ITEMSIZE(x)
     p.n_rows = p.n_cols = cnp.PyArray_DIM(x, 1)
     p.depth = cnp.PyArray_DIM(x, 0)
     p.a = p.b = cnp.PyArray_DATA(x)
-    p.a_row = p.b_col = cnp.PyArray_STRIDE(x, 1) // size
-    p.a_depth = p.b_depth = cnp.PyArray_STRIDE(x, 0) // size
+    p.a_row = p.b_col = stride(x, 1)
+    p.a_depth = p.b_depth = stride(x, 2)
     p.c = cnp.PyArray_DATA(out)
     p.c_row = p.n_cols
     p.symmetric = True

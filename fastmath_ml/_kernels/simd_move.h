@@ -62,54 +62,36 @@ FM_INLINE vec<float> vnarrow(vec<double> low, vec<double> high) {
 }
 #endif
 
+template <class T> struct picks {
+    typename lane<T>::ivector from;
+    FM_ALWAYS_INLINE explicit picks(vec<T> where)
+        : from(__builtin_convertvector(where.v, typename lane<T>::ivector)) {}
+};
+
 // Whether vpick is one instruction.
 #define FM_HAS_PICK (FM_X86 >= 32)
 
 #if FM_X86 == 64
-template <class T> struct picks;
-template <> struct picks<float> {
-    __m512i lane;
-    FM_ALWAYS_INLINE explicit picks(vec<float> where) : lane(_mm512_cvtps_epi32(where.v)) {}
-};
-template <> struct picks<double> {
-    __m512i lane;
-    FM_ALWAYS_INLINE explicit picks(vec<double> where) : lane(_mm512_cvtpd_epi64(where.v)) {}
-};
-FM_INLINE vec<float> vpick(vec<float> x, const picks<float> &p) {
-    return vec<float>(_mm512_permutexvar_ps(p.lane, x.v));
+FM_INLINE vec<float> vpick(vec<float> x, picks<float> p) {
+    return vec<float>(_mm512_permutexvar_ps((__m512i)p.from, x.v));
 }
-FM_INLINE vec<double> vpick(vec<double> x, const picks<double> &p) {
-    return vec<double>(_mm512_permutexvar_pd(p.lane, x.v));
+FM_INLINE vec<double> vpick(vec<double> x, picks<double> p) {
+    return vec<double>(_mm512_permutexvar_pd((__m512i)p.from, x.v));
 }
 #elif FM_X86 == 32
-template <class T> struct picks;
-template <> struct picks<float> {
-    __m256i lane;
-    FM_ALWAYS_INLINE explicit picks(vec<float> where) : lane(_mm256_cvtps_epi32(where.v)) {}
-};
-template <> struct picks<double> {
-    __m256i half; // of a double, as if they were floats
-    FM_ALWAYS_INLINE explicit picks(vec<double> where) {
-        const __m256i low = _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32((where + where).v));
-        const __m256i high = _mm256_add_epi64(low, _mm256_set1_epi64x(1));
-        half = _mm256_or_si256(low, _mm256_slli_epi64(high, 32));
-    }
-};
-FM_INLINE vec<float> vpick(vec<float> x, const picks<float> &p) {
-    return vec<float>(_mm256_permutevar8x32_ps(x.v, p.lane));
+FM_INLINE vec<float> vpick(vec<float> x, picks<float> p) {
+    return vec<float>(_mm256_permutevar8x32_ps(x.v, (__m256i)p.from));
 }
-FM_INLINE vec<double> vpick(vec<double> x, const picks<double> &p) {
-    const __m256 halves = _mm256_castpd_ps(x.v);
-    return vec<double>(_mm256_castps_pd(_mm256_permutevar8x32_ps(halves, p.half)));
+// As two floats each: 2 i and 2 i + 1.
+FM_INLINE vec<double> vpick(vec<double> x, picks<double> p) {
+    const __m256i halves = (__m256i)((2 * p.from) | (2 * p.from + 1) << 32);
+    return vec<double>(
+        _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(x.v), halves)));
 }
 #else
-template <class T> struct picks {
-    T lane[vlanes(T{})];
-    FM_ALWAYS_INLINE explicit picks(vec<T> where) { vstore(lane, where); }
-};
-template <class T> FM_INLINE vec<T> vpick(vec<T> x, const picks<T> &p) {
+template <class T> FM_INLINE vec<T> vpick(vec<T> x, picks<T> p) {
     vec<T> y;
-    for (ptrdiff_t i = 0; i < vlanes(T{}); i++) y.v[i] = x.v[ptrdiff_t(p.lane[i])];
+    for (ptrdiff_t i = 0; i < vlanes(T{}); i++) y.v[i] = x.v[p.from[i]];
     return y;
 }
 #endif

@@ -287,7 +287,7 @@ template <class T> void check_memory() {
     }
 }
 
-// Between float and double, and stores past the caches.
+// Stores past the caches, permutations, and between float and double.
 template <class T> void check_streams() {
     const ptrdiff_t lanes = vlanes(T{});
     trial<T> verdict("vstream");
@@ -300,6 +300,7 @@ template <class T> void check_streams() {
             verdict.expect(out[i], values[start + size_t(i)], T(start), T(i));
     }
 }
+
 template <class T> void check_picks() {
     const ptrdiff_t lanes = vlanes(T{});
     trial<T> verdict("vpick");
@@ -313,6 +314,7 @@ template <class T> void check_picks() {
             verdict.expect(out[i], values[start + size_t(where[i])], T(start), where[i]);
     }
 }
+
 void check_conversions() {
     const ptrdiff_t lanes = vlanes(0.0);
     trial<double> widen("vwiden");
