@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ._arrays import as_array, computing_dtype, ready
 from ._kernels.moments import scatter_matrix
-from ._moments import by_numpy, moments_of
+from ._moments import by_numpy, scatter_about_mean
 
 __all__ = ["corrcoef", "cov"]
 
@@ -69,11 +69,12 @@ def cov(
     Notes
     -----
     Half of the multiplications of a product: it is symmetric. The data are centred block by block
-    as they are read, by means in float64, so that means far from 0 cost no digits, and up to 256
-    variables the products of 2048 observations each are added up in float64: with dtype=float32 the
-    error stays below 100 units of float32, relative to :math:`\sqrt{C_{jj} C_{kk}}`, for any number
-    of observations. Beyond, the sums stay in the dtype. Scratch memory is bounded by 32 MiB; data
-    without unit stride along either axis are copied. Complex data are left to NumPy.
+    as they are read, about a number near their means, so that means far from 0 cost no digits, and
+    up to 256 variables the products of 2048 observations each are added up in float64: with
+    dtype=float32 the error stays below 100 units of float32, relative to
+    :math:`\sqrt{C_{jj} C_{kk}}`, for any number of observations. Beyond, the sums stay in the
+    dtype. Scratch memory is bounded by 32 MiB; data without unit stride along either axis are
+    copied. Complex data are left to NumPy.
 
     References
     ----------
@@ -111,8 +112,10 @@ def cov(
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
         factor = 0.0
     out = np.empty((n_variables, n_variables), result_dtype)
-    roots = None if weights is None else np.sqrt(weights)
-    scatter_matrix(x, by_features, _means(x, by_features, weights), roots, out)
+    if weights is None:
+        scatter_about_mean(x, by_features, out)
+    else:
+        scatter_matrix(x, by_features, _means(x, by_features, weights), np.sqrt(weights), out)
     with np.errstate(divide="ignore", invalid="ignore"):
         out *= np.true_divide(1, factor)
     return out.squeeze()
@@ -168,13 +171,10 @@ def _check_weights(weights: Array, n: int, name: str) -> None:
         raise ValueError(f"{name} cannot be negative")
 
 
-def _means(x: Array, by_features: bool, weights: Array | None) -> Array:
+def _means(x: Array, by_features: bool, weights: Array) -> Array:
     """Of each variable, float64."""
-    if weights is not None:
-        x = x.T if by_features else x
-        return np.ascontiguousarray(weights @ x.astype(np.float64, copy=False) / weights.sum())
-    lines = x[:, :, None] if by_features else x[None]
-    return np.ascontiguousarray(moments_of(lines, False, False).mean.reshape(-1))
+    x = x.T if by_features else x
+    return np.ascontiguousarray(weights @ x.astype(np.float64, copy=False) / weights.sum())
 
 
 def corrcoef(

@@ -19,7 +19,7 @@ from ._arrays import (
     floating,
     normalize_axes,
 )
-from ._kernels.moments import moments
+from ._kernels.moments import moments, scatter_matrix
 
 NoValue: Any = np._NoValue
 # NumPy for arguments of types that are known at run time only.
@@ -27,6 +27,8 @@ by_numpy: Any = np
 MEAN, VAR, STD = 0, 1, 2
 # What is converted at once where the dtype or the layout is not the kernel's: elements.
 CHUNK = 1 << 20
+# From how many elements on a covariance takes one pass, and about how many observations its shift.
+ONE_PASS_SIZE, N_SOME = 1 << 20, 64
 
 
 class Moments(NamedTuple):
@@ -105,6 +107,33 @@ def moments_of(x: npt.NDArray[Any], with_variance: bool, omit: bool) -> Moments:
         else:
             _merge(result, new, at)
     return result
+
+
+def scatter_about_mean(
+    x: npt.NDArray[Any], by_features: bool, out: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """out = sum over observations of (x - mean) (x - mean)^T; the mean of each feature.
+
+    x is (n, n_features) or, by_features, (n_features, n), with unit stride along its last axis.
+    Large data are read once, about the mean of some observations from all over them; twice where
+    that turns out to be far from the mean of all.
+    """
+    if x.size >= ONE_PASS_SIZE:
+        some = x[:, :: -(-x.shape[1] // N_SOME)].T if by_features else x[:: -(-len(x) // N_SOME)]
+        with np.errstate(all="ignore"):
+            # Of equal numbers exactly that number where long double is wider; else a number of so
+            # few digits that most differences from it are exact.
+            shift, spread = some.mean(axis=0, dtype=np.longdouble), some.std(axis=0)
+            exponent = np.frexp(spread)[1] - 4
+            short = np.ldexp(np.rint(np.ldexp(shift, -exponent)), exponent)
+            shift = np.where(spread > 0, short, shift).astype(x.dtype).astype(np.float64)
+        sums = np.empty_like(shift)
+        if scatter_matrix(x, by_features, shift, None, out, sums):
+            return np.asarray(shift + sums / x.shape[1 if by_features else 0])
+    lines = x[:, :, None] if by_features else x[None]
+    mean = np.ascontiguousarray(moments_of(lines, False, False).mean.reshape(-1))
+    scatter_matrix(x, by_features, mean, None, out)
+    return mean
 
 
 def _is_ready(x: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:

@@ -8,11 +8,11 @@ import numpy as np
 
 from ._arrays import FloatArray, as_array
 from ._eigen import fix_signs, positive_integer, tolerance
-from ._gram import gram_of, in_square_range
+from ._gram import in_square_range
 from ._kernels.power import subtract_mean
 from ._krylov import Small, make_rng, random_block
 from ._lapack import eigh
-from ._moments import moments_of
+from ._moments import moments_of, scatter_about_mean
 from ._operators import Dense, as_matrix, as_operator, check_finite, largest_entry
 from ._svd import (
     Triplets,
@@ -104,19 +104,18 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
     k = positive_integer(k, "k", min(rows.shape), f", the smaller side of {rows.shape}")
     source = make_rng(rng)
     factor = 1.0
-    mean, total = mean_and_squares(rows)
+    mean, total, gram = mean_and_squares(rows)
     if not in_square_range(total, rows.dtype):
         rows, factor = _rescaled(rows, mean)
-        mean, total = mean_and_squares(rows)
-    found = _components(rows, mean, total, k, source)
+        mean, total, gram = mean_and_squares(rows)
+    scores, s, v = _components(rows, mean, total, gram, k, source)
     dtype = rows.dtype
-    scores = found.u * found.s.astype(dtype)
-    fix_signs(found.v, scores)
-    singular_values = found.s / factor
-    ratio = found.s**2 / total if total > 0 else np.zeros(k)
+    fix_signs(v, scores)
+    singular_values = s / factor
+    ratio = s**2 / total if total > 0 else np.zeros(k)
     with np.errstate(over="ignore", under="ignore"):  # a variance may exceed the dtype
         return PCAResult(
-            np.ascontiguousarray(found.v.T),
+            np.ascontiguousarray(v.T),
             (singular_values**2 / (n_rows - 1)).astype(dtype),
             ratio.astype(dtype),
             singular_values.astype(dtype),
@@ -125,13 +124,20 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
         )
 
 
-def mean_and_squares(rows: FloatArray) -> tuple[Small, float]:
-    """The mean of each column and the sum of the squares about it, in one pass."""
-    lines = rows[None] if rows.strides[1] == rows.itemsize else rows.T[:, :, None]
+def mean_and_squares(rows: FloatArray) -> tuple[Small, float, FloatArray | None]:
+    """The mean of each column, the sum of the squares about it, and, where that is what the
+    components come from, the Gram matrix about it.
+    """
+    by_features = rows.strides[1] != rows.itemsize
+    n_features = rows.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):
-        found = moments_of(lines, True, False)
+        if n_features <= min(len(rows), SMALL_ORDER):
+            gram = np.empty((n_features, n_features), rows.dtype)
+            mean = scatter_about_mean(rows.T if by_features else rows, by_features, gram)
+            return mean, float(gram.trace(dtype=np.float64)), gram
+        found = moments_of(rows.T[:, :, None] if by_features else rows[None], True, False)
         assert found.variance is not None
-        return found.mean.reshape(-1), float(found.variance.sum()) * len(rows)
+        return found.mean.reshape(-1), float(found.variance.sum()) * len(rows), None
 
 
 def _rescaled(rows: FloatArray, mean: Small) -> tuple[FloatArray, float]:
@@ -150,13 +156,15 @@ def _rescaled(rows: FloatArray, mean: Small) -> tuple[FloatArray, float]:
     return (rows * factor).astype(rows.dtype), factor
 
 
-def _components(rows: FloatArray, mean: Small, total: float, k: int, rng: Any) -> Triplets:
-    """The k leading triplets of rows - mean, whose squares add up to `total`."""
+def _components(
+    rows: FloatArray, mean: Small, total: float, gram: FloatArray | None, k: int, rng: Any
+) -> tuple[FloatArray, Small, FloatArray]:
+    """u s, s and v of the k leading triplets of rows - mean, whose squares add up to `total`."""
     n_rows, n_features = rows.shape
     smaller = min(rows.shape)
     if not in_square_range(total, rows.dtype):
-        u, v = (np.eye(n, k, dtype=rows.dtype) for n in rows.shape)
-        return Triplets(u, np.zeros(k), v, np.zeros(k), 0, v)
+        v = np.eye(n_features, k, dtype=rows.dtype)
+        return np.zeros((n_rows, k), rows.dtype), np.zeros(k), v
     wanted = tolerance(None, rows.dtype)
     width = block_of(k, 0, smaller, rows.dtype)
     is_centred = not mean.any()
@@ -166,27 +174,29 @@ def _components(rows: FloatArray, mean: Small, total: float, k: int, rng: Any) -
             subtract_mean(rows, mean, centred)
         start = random_block(rng, smaller, width, rows.dtype)
         found = best_triplets(Dense(centred.T), start, k, wanted, "auto", None, rng)
-        return found._replace(u=found.v, v=found.u)
+        return found.v * found.s.astype(rows.dtype), found.s, found.u
     operator = Dense(rows, None if is_centred else mean.astype(rows.dtype))
-    if n_features <= SMALL_ORDER:
-        quick = _from_gram(operator, gram_of(rows, None if is_centred else mean), k, width)
+    if gram is not None:
+        quick = _from_gram(operator, gram, k)
         if quick is not None:
             return quick
     start = random_block(rng, smaller, width, rows.dtype)
-    return best_triplets(operator, start, k, wanted, "auto", None, rng)
+    found = best_triplets(operator, start, k, wanted, "auto", None, rng)
+    return found.u * found.s.astype(rows.dtype), found.s, found.v
 
 
-def _from_gram(operator: Dense, gram: FloatArray, k: int, width: int) -> Triplets | None:
+def _from_gram(
+    operator: Dense, gram: FloatArray, k: int
+) -> tuple[FloatArray, Small, FloatArray] | None:
     """One product with the rows, where the Gram matrix is exact enough for it."""
     values, vectors = eigh(gram.astype(np.float64, copy=False))
-    values, vectors = values[: -width - 1 : -1], vectors[:, : -width - 1 : -1]
+    values = values[: -k - 1 : -1]
     exact = 1e-3 if operator.dtype == np.float32 else 1e-8
     if not values[k - 1] > exact * values[0]:
         return None
-    v = np.ascontiguousarray(vectors, dtype=operator.dtype)
-    s = np.sqrt(values[:k])
-    u = operator.forward(v)[:, :k] / s.astype(v.dtype)
-    return Triplets(u, s, np.ascontiguousarray(v[:, :k]), np.zeros(k), 1, v)
+    v = np.ascontiguousarray(vectors[:, : -k - 1 : -1], dtype=operator.dtype)
+    fix_signs(v)  # before the many scores have them
+    return operator.forward(v), np.sqrt(values), v
 
 
 def randomized_svd(

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers import assert_same_bits
+from helpers import assert_same_bits, assert_within, matmul_bound
 
 import fastmath_ml as fm
 from fastmath_ml import reference
@@ -206,6 +206,67 @@ def test_the_place_of_an_operand_in_memory_does_not_matter(rng, dtype, n_rows, t
     magnitude = reference.matmul(abs(a), abs(b))
     assert_products_close(results[0], reference.matmul(a, b), magnitude, depth)
     assert all(np.array_equal(results[0], other) for other in results)
+
+
+# Depths below, at and above a slice and a depth block; the first ones with several tasks of rows.
+SLICED = [(5000, 31, 10), (3000, 70, 33), (700, 257, 64), (500, 900, 9), (68, 2050, 17)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SLICED)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_transposed_matrix_times_a_few_columns(rng, dtype, shape, threads):
+    """Read in slices of the depth; the same bits as of the matrix in the other order."""
+    n_rows, depth, n_cols = shape
+    rows = rng.standard_normal((depth, 2 * n_rows)).astype(dtype)
+    b = rng.standard_normal((depth, 2 * n_cols)).astype(dtype)[:, :n_cols]
+    wide = np.full((n_rows, n_cols + 3), np.nan, dtype)
+    for some in (rows[:, :n_rows], rows[::-1, 5 : 5 + n_rows], rows[:, :n_rows].copy()):
+        a = some.T
+        with fm.num_threads(threads):
+            found = fm.matmul(a, b)
+            fm.matmul(a, b, out=wide[:, :n_cols])
+        assert_within(found, reference.matmul(a, b), matmul_bound(a, b, dtype))
+        assert_same_bits(wide[:, :n_cols].copy(), found)
+        assert np.isnan(wide[:, n_cols:]).all()
+        assert_same_bits(found, fm.matmul(np.ascontiguousarray(a), b))
+        assert_same_bits(found[:, :9].copy(), fm.matmul(a, b[:, :9]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [9, 16, 17, 64, 65, 128, 129, 256])
+@pytest.mark.parametrize("depth", [65, 257, 385, 6200])
+def test_a_gram_matrix_has_the_same_bits_from_any_layout(rng, dtype, n, depth):
+    """In slices of the depth where its columns are few and lie in rows of memory."""
+    x = rng.standard_normal((depth, n)).astype(dtype)
+    found = fm.gram(x)
+    assert_same_bits(found, found.T)
+    assert_same_bits(found, fm.gram(np.asfortranarray(x)))
+    assert_same_bits(found, fm.gram(np.pad(x, ((0, 0), (3, 5)))[:, 3:-5]))
+    assert_within(found, reference.gram(x), matmul_bound(x.T, x, dtype))
+
+
+def test_what_is_not_finite_stays_in_its_rows_of_a_sliced_product(rng):
+    rows, b = rng.standard_normal((300, 1000)), rng.standard_normal((300, 12))
+    rows[[3, 40, 299], [0, 70, 999]] = np.nan, np.inf, -np.inf
+    found, want = fm.matmul(rows.T, b), reference.matmul(rows.T, b)
+    assert np.isnan(found[0]).all()
+    assert_same_bits(np.isinf(found), np.isinf(want))
+    np.testing.assert_array_equal(found[[70, 999]], want[[70, 999]])
+    assert np.isfinite(found[1:70]).all()
+    assert_same_bits(fm.matmul(np.zeros((300, 1000)).T, -abs(b)), np.zeros((1000, 12)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_a_multiple_of_4_kib_apart(rng, dtype):
+    """Tiles that read them in place are lower; the bits stay."""
+    depth = 8192 // np.dtype(dtype).itemsize
+    a = rng.standard_normal((50, depth)).astype(dtype)
+    b = rng.standard_normal((depth, 20)).astype(dtype)
+    apart = np.zeros((50, depth + 24), dtype)[:, :depth]
+    apart[:] = a
+    assert_within(fm.matmul(a, b), reference.matmul(a, b), matmul_bound(a, b, dtype))
+    assert_same_bits(fm.matmul(a, b), fm.matmul(apart, b))
 
 
 def test_a_vecdot_is_the_same_however_it_is_called(rng, dtype):

@@ -14,11 +14,15 @@ MATMUL_PEERS = {
     "numkong": by.numkong_matmul,
 }
 STACK_PEERS = {"numpy": by.numpy_matmul, "torch": by.torch_matmul}
+BLAS_PEERS = {**STACK_PEERS, "scipy": by.scipy_matmul}
 QUICK_SQUARES = {("float32", 256), ("float64", 512)}
 
 
-def matmul_case(shape_a, shape_b, dtype, label, *, with_out=True, **options):
-    """`out=` is given to both sides, except where the cost of the call is the question."""
+def matmul_case(shape_a, shape_b, dtype, label, *, with_out=True, transposed=False, **options):
+    """`out=` is given to both sides, except where the cost of the call is the question.
+
+    transposed: the columns of the first operand lie one after the other, as in x.T @ y.
+    """
     *_, n_rows, depth = shape_a
     n_columns = shape_b[-1]
     n_products = math.prod(shape_a[:-2])
@@ -26,6 +30,8 @@ def matmul_case(shape_a, shape_b, dtype, label, *, with_out=True, **options):
 
     def make(rng):
         a, b = normal(rng, shape_a, dtype), normal(rng, shape_b, dtype)
+        if transposed:
+            a = np.asfortranarray(a)
         out = np.zeros((*shape_a[:-1], n_columns), dtype) if with_out else None
         return Inputs((a, b), out=out)
 
@@ -84,6 +90,19 @@ def rectangular_matmul(n_rows, depth, n_columns, dtype="float32"):
     )
 
 
+def transposed_matmul(n_rows, depth, n_columns, dtype):
+    """x.T @ y with few columns, as in the gradient of a linear model."""
+    return matmul_case(
+        (n_rows, depth),
+        (depth, n_columns),
+        dtype,
+        f"{n_rows}x{depth}x{n_columns} of x.T",
+        peers=BLAS_PEERS,
+        bars=(Bar("matmul", 1.0),),
+        transposed=True,
+    )
+
+
 def stacked_matmul(n_products, n, at_least):
     return matmul_case(
         (n_products, n, n),
@@ -122,6 +141,9 @@ MATMUL = [
     rectangular_matmul(64, 100_000, 64),
     rectangular_matmul(1023, 1023, 1023),
     rectangular_matmul(517, 333, 129),
+    transposed_matmul(1000, 10_000, 16, "float32"),
+    transposed_matmul(1000, 10_000, 32, "float32"),
+    transposed_matmul(500, 2000, 20, "float64"),
     stacked_matmul(10_000, 4, 3.0),
     stacked_matmul(10_000, 8, 2.0),
     stacked_matmul(2000, 16, 1.2),

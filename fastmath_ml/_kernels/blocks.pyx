@@ -9,7 +9,8 @@ can feed the multiply-adds:
           for each panel of B (tile_cols columns)                   stays in L1
             for each panel of A (tile_rows rows)                    the register tile
 
-An operand that is small, or that few tiles read, is read where it is instead of being packed.
+An operand that is small, or that few tiles read, is read where it is instead of being packed. Where
+C has few columns, an A that lies by steps of the depth is read in slices of it (depth_slices.h).
 Where one task has all rows of C (A is flat), nobody else wants its columns of B, and it packs them
 itself, a depth block at a time: they stay in L2. Operands of other types than the computed one are
 converted while they are packed (convert.h).
@@ -32,6 +33,7 @@ from libc.string cimport memset
 from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, cpu_has_fused_pairs, element_bytes, fused_pair, pack_operand, pair,
 )
+from fastmath_ml._kernels.depth_slices cimport multiply_slices, sliced_product
 from fastmath_ml._kernels.mirror cimport mirror_block
 from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
 from fastmath_ml._kernels.prefetch cimport bring_lines, prefetch_l2
@@ -79,6 +81,21 @@ cdef enum:
     PACK_PANELS = 4
     # So many tiles of rows are one task, which packs the columns of B that it needs.
     FLAT_TILES = 8
+    # Rows of A that begin at the same set of L1 crowd each other out: tiles that read it in place
+    # take fewer of them than the set has ways. 4096 x 4096 x 16 takes 11.3 ms in place of 13.4.
+    ALIASED_BYTES = 4096
+    ALIASED_ROWS = 7
+    # Products in slices of the depth: the steps of a slice (with twice as many, rows of a power of
+    # two of bytes crowd the sets of L2), the bytes of A that a task reads at each of them, and from
+    # which sizes on and up to how many columns it pays.
+    SLICE_STEPS = 32
+    SLICE_BYTES = 8192
+    SLICED_ROWS = 64
+    SLICED_BYTES = 512 << 10
+    SLICED_COLS = 64
+    # Slices of symmetric products stay in L1; those of less steps would load and store C too often.
+    L1_SLICE_BYTES = 16 << 10
+    LEAST_STEPS = 32
     SCRATCH_B = 0
     SCRATCH_A = 1
 
@@ -99,6 +116,7 @@ cdef struct Plan:
     Py_ssize_t first_col, end_col
     Py_ssize_t origin                           # panels start at origin + k * tile_cols
     Py_ssize_t first_depth, end_depth
+    Py_ssize_t max_height                       # rows of a tile
     Py_ssize_t row_block, n_row_blocks          # rows of a task
     Py_ssize_t col_group                        # columns of a task or its squares, whole panels
     void* packed_b                              # NULL: B is read in place, or:
@@ -199,11 +217,9 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                        Py_ssize_t end_col, Plan* plan, number zero) noexcept nogil:
     """C[first_row:end_row, first_col:end_col] over the depth of the current chunk."""
     cdef const Product* p = plan.product
-    cdef Py_ssize_t max_height = tile_rows(zero), width = tile_cols(zero), lanes = vlanes(zero)
+    cdef Py_ssize_t max_height = plan.max_height, width = tile_cols(zero), lanes = vlanes(zero)
     cdef Py_ssize_t n_rows = end_row - first_row
-    # Of a small symmetric product much lies on the diagonal: low tiles leave out more of it.
-    cdef bint low = plan.mirrored and not plan.pack_a and lanes >= 8 and max_height > 8
-    cdef Py_ssize_t row_run = width if plan.shared else lanes if low else n_rows
+    cdef Py_ssize_t row_run = width if plan.shared else n_rows
     cdef Py_ssize_t height = ceil_div(row_run, ceil_div(row_run, max_height))
     cdef Py_ssize_t chunk_depth = plan.end_depth - plan.first_depth
     cdef Py_ssize_t first_panel, end_panel, panel_step = 0
@@ -351,9 +367,10 @@ cdef void compute_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept
         compute(begin, end, plan, fused_pair())
 
 
-cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes, Py_ssize_t max_height,
+cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes,
                    Py_ssize_t width) except -1 nogil:
     """Pack the current chunk of B if it is to be packed, cut C into tasks and run them."""
+    cdef Py_ssize_t max_height = plan.max_height
     cdef const Product* p = plan.product
     cdef Py_ssize_t n_threads = thread_count()
     cdef Py_ssize_t n_cols = plan.end_col - plan.origin
@@ -471,6 +488,9 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
         plan.pack_a = in_place = False
     plan.bring_rows = (not plan.pack_a and not plan.shared and p.a_depth == 1
                        and p.n_rows * p.depth * <Py_ssize_t>sizeof(number) >= FAR_BYTES)
+    plan.max_height = max_height
+    if not (plan.pack_a or plan.shared) and p.a_row and p.a_row * p.itemsize % ALIASED_BYTES == 0:
+        plan.max_height = min(max_height, <Py_ssize_t>ALIASED_ROWS)
     plan.flat = not (in_place or plan.mirrored or p.whole_panels) and (
         p.n_rows <= FLAT_TILES * max_height)
     if not (in_place or plan.flat):
@@ -495,7 +515,7 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
                                work_ns * (plan.end_col - plan.first_col) / p.n_cols
                                * (plan.end_depth - plan.first_depth) / p.depth,
                                <double>(plan.end_col - plan.first_col) * chunk_depth
-                               * sizeof(number), max_height, width)
+                               * sizeof(number), width)
             if status:
                 return status
             plan.first_depth = plan.end_depth
@@ -503,7 +523,81 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
     return 0
 
 
+# ---- operands by steps of the depth ----
+
+cdef struct Slices:
+    const Product* product
+    Py_ssize_t task_rows
+    bint out_of_memory
+
+
+cdef void multiply_slices_as(Py_ssize_t row, Slices* slices, floating zero) noexcept nogil:
+    cdef const Product* p = slices.product
+    cdef sliced_product[floating] x
+    x.n_rows, x.n_cols, x.depth = min(slices.task_rows, p.n_rows - row), p.n_cols, p.depth
+    x.depth_block = DEPTH_BLOCK_FLOAT32 if sizeof(floating) == 4 else DEPTH_BLOCK_FLOAT64
+    x.a, x.a_depth = <const floating*>p.a + row, p.a_depth
+    x.b, x.b_depth = <const floating*>p.b, p.b_depth
+    x.c, x.c_row = <floating*>p.c + row * p.c_row, p.c_row
+    x.steps, x.diagonal = SLICE_STEPS, -1
+    if p.symmetric:
+        x.steps = L1_SLICE_BYTES // (p.n_cols * <Py_ssize_t>sizeof(floating))
+        x.diagonal = row
+    x.accumulate = p.accumulate
+    x.sums = NULL
+    if p.accumulate or x.depth > x.depth_block:
+        x.sums = <floating*>thread_scratch(SCRATCH_A, x.n_rows * x.n_cols * sizeof(floating))
+        if x.sums == NULL:
+            slices.out_of_memory = True
+            return
+    multiply_slices(x)
+
+
+cdef void slices_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    cdef Slices* slices = <Slices*>context
+    cdef Py_ssize_t task
+    for task in range(begin, end):
+        if slices.product.itemsize == 4:
+            multiply_slices_as(task * slices.task_rows, slices, <float>0)
+        else:
+            multiply_slices_as(task * slices.task_rows, slices, <double>0)
+
+
+cdef bint is_sliced(const Product* p) noexcept nogil:
+    """Whether multiply_sliced is for it."""
+    if (p.a_row != 1 or p.a_depth == 1 or p.b_col != 1 or p.computed != FLOATING
+            or p.a_type != AS_COMPUTED or p.b_type != AS_COMPUTED
+            or p.row_scale != NULL or p.col_scale != NULL or p.finish != NULL):
+        return False
+    if p.symmetric:
+        return p.depth > MIRROR_DEPTH and p.n_cols * p.itemsize <= L1_SLICE_BYTES // LEAST_STEPS
+    return (p.n_cols <= SLICED_COLS and p.n_rows >= SLICED_ROWS
+            and p.n_rows * p.depth * p.itemsize >= SLICED_BYTES)
+
+
+cdef int multiply_sliced(const Product* p) except -1 nogil:
+    cdef Slices slices
+    cdef Py_ssize_t n_tasks = 1 if p.symmetric else ceil_div(p.n_rows * p.itemsize, SLICE_BYTES)
+    if thread_count() > 1:
+        n_tasks = max(n_tasks, min(2 * thread_count(), p.n_rows // SLICED_ROWS))
+    slices.product = p
+    # Whole vectors: where the rows of a symmetric C begin its columns do.
+    slices.task_rows = ceil_div(ceil_div(p.n_rows, n_tasks), 16) * 16
+    slices.out_of_memory = False
+    parallel_for(ceil_div(p.n_rows, slices.task_rows), 1,
+                 p.n_rows * <double>p.depth * p.n_cols * p.itemsize / 400.0, slices_body, &slices)
+    if slices.out_of_memory:
+        return OUT_OF_MEMORY
+    if p.symmetric and p.itemsize == 4:
+        mirror_block(<float*>p.c, p.c_row, 0, p.n_rows, 0, p.n_cols)
+    elif p.symmetric:
+        mirror_block(<double*>p.c, p.c_row, 0, p.n_rows, 0, p.n_cols)
+    return 0
+
+
 cdef int multiply_blocks(const Product* p) except -1 nogil:
+    if is_sliced(p):
+        return multiply_sliced(p)
     if p.computed == FLOATING:
         if p.itemsize == 4:
             return multiply_as(p, FLOAT32_NUMBER, <float>0)

@@ -436,6 +436,63 @@ inline void centre_floats(const float *x, ptrdiff_t n, const float *high, const 
     for (; i < n; i++) out[i] = (x[i] - high[i * step]) - low[i * step];
 }
 
+// out = x - shift and sums += what the columns of out add up to, for four rows in T and then in
+// double. sums has room for whole vectors.
+template <class T, int rows>
+FM_INLINE void shift_rows(const T *x, ptrdiff_t stride, ptrdiff_t n_cols, const T *shift, T *out,
+                          double *sums) {
+    constexpr ptrdiff_t lanes = vlanes(T{});
+    for (ptrdiff_t col = 0; col < n_cols; col += lanes) {
+        const ptrdiff_t n = n_cols - col < lanes ? n_cols - col : lanes;
+        const bool whole = n == lanes;
+        const vec<T> by = whole ? vload(shift + col) : vload_partial(shift + col, n);
+        vec<T> sum;
+#pragma GCC unroll 4
+        for (int row = 0; row < rows; row++) {
+            const T *from = x + row * stride + col;
+            T *to = out + row * n_cols + col;
+            const vec<T> shifted = (whole ? vload(from) : vload_partial(from, n)) - by;
+            if (whole)
+                vstore(to, shifted);
+            else
+                vstore_partial(to, shifted, n);
+            sum = sum + shifted;
+        }
+        if constexpr (sizeof(T) == sizeof(float)) {
+            vstore(sums + col, vload(sums + col) + vwiden_low(sum));
+            vstore(sums + col + lanes / 2, vload(sums + col + lanes / 2) + vwiden_high(sum));
+        } else {
+            vstore(sums + col, vload(sums + col) + sum);
+        }
+    }
+}
+template <class T>
+void shift_columns(const T *x, ptrdiff_t stride, ptrdiff_t n_rows, ptrdiff_t n_cols,
+                   const T *shift, T *out, double *sums) {
+    ptrdiff_t row = 0;
+    for (; row + 4 <= n_rows; row += 4)
+        shift_rows<T, 4>(x + row * stride, stride, n_cols, shift, out + row * n_cols, sums);
+    for (; row < n_rows; row++)
+        shift_rows<T, 1>(x + row * stride, stride, n_cols, shift, out + row * n_cols, sums);
+}
+
+// The same for a line with one shift, added up in T lane by lane and then in double.
+template <class T> void shift_line(const T *x, ptrdiff_t n, const T *shift, T *out, double *sum) {
+    constexpr ptrdiff_t lanes = vlanes(T{});
+    vec<T> partial;
+    ptrdiff_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+        const vec<T> shifted = vload(x + i) - vset(*shift);
+        vstore(out + i, shifted);
+        partial = partial + shifted;
+    }
+    for (ptrdiff_t lane = 0; lane < lanes; lane++) *sum += double(partial.v[lane]);
+    for (; i < n; i++) {
+        out[i] = x[i] - *shift;
+        *sum += double(out[i]);
+    }
+}
+
 }  // namespace fm
 
 #endif

@@ -15,6 +15,8 @@ by the shape, are the work of the threads while the result is small; they are ad
 The blocks of a larger result are the work of the threads, one block of observations after another.
 """
 
+from cython cimport floating as real
+from libc.math cimport INFINITY
 from libc.string cimport memset
 
 cimport numpy as cnp
@@ -48,6 +50,9 @@ cdef extern from "moments.h" namespace "fm" nogil:
     void centre_row[T, Out](const T* x, Py_ssize_t n, const double* mean, Py_ssize_t mean_step,
                             const double* factor, Py_ssize_t factor_step, bint divide,
                             Out* out) noexcept
+    void shift_columns[T](const T* x, Py_ssize_t stride, Py_ssize_t n_rows, Py_ssize_t n_cols,
+                          const T* shift, T* out, double* sums) noexcept
+    void shift_line[T](const T* x, Py_ssize_t n, const T* shift, T* out, double* sum) noexcept
 
 cdef enum:
     SEGMENT = 1 << 16               # elements of a line, or of a column times their number
@@ -55,8 +60,10 @@ cdef enum:
     FEW_FEATURES = 256
     # Observations of a segment and of a block that is centred at once, and bytes of the latter.
     COVARIANCE_SEGMENT = 2048
-    COVARIANCE_BLOCK = 512
+    COVARIANCE_BLOCK = 256
+    WIDE_BLOCK = 512                # observations at least, of more features
     WIDE_BLOCK_BYTES = 8 << 20
+    SUM_LANES = 16                  # room behind the sums for a whole vector
     SCRATCH_CENTRED = 2
     SCRATCH_PRODUCT = 3
 
@@ -284,6 +291,7 @@ cdef struct Covariance:
     const float* high               # mean = high + low for float32 without weights, or NULL
     const float* low
     const double* roots
+    double* sums                    # of x - mean, where that is not the mean but a number near it
     void* centred                   # a block that is being filled by all threads
     Py_ssize_t first, block
     bint failed
@@ -316,6 +324,33 @@ cdef void centre_part(const Covariance* p, Py_ssize_t first, Py_ssize_t n, void*
                    False, out, i * p.n_features)
 
 
+cdef void shift_block(const Covariance* p, Py_ssize_t first, Py_ssize_t n, const real* shift,
+                      real* out, double* sums) noexcept nogil:
+    """centre_part of a whole block, with the sums of each feature."""
+    cdef const real* x = <const real*>p.x
+    cdef Py_ssize_t _feature
+    if not p.by_features:
+        x += first * p.stride
+        shift_columns(x, p.stride, n, p.n_features, shift, out, sums)
+        return
+    x += first
+    for _feature in range(p.n_features):
+        shift_line(x, n, shift, out, sums)
+        x += p.stride
+        shift += 1
+        out += p.block
+        sums += 1
+
+
+cdef inline Py_ssize_t product_bytes(const Covariance* p) noexcept nogil:
+    """Of what a segment gives before the sums begin, whole cache lines."""
+    return (p.n_features * p.n_features * (p.types % 10) + 63) // 64 * 64
+
+
+cdef inline Py_ssize_t sum_bytes(const Covariance* p) noexcept nogil:
+    return (p.n_features + SUM_LANES) * sizeof(double) if p.sums != NULL else 0
+
+
 cdef void product_of(const Covariance* p, const void* centred, Py_ssize_t n, void* out,
                      bint accumulate, Product* q) noexcept nogil:
     """q becomes out (+)= C^T C for the block C of n observations."""
@@ -336,13 +371,20 @@ cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
     cdef Covariance* p = <Covariance*>context
     cdef Py_ssize_t n, first = begin, size = p.types % 10
     cdef void* centred = thread_scratch(SCRATCH_CENTRED, p.block * p.n_features * size)
+    cdef double* sums = <double*>(<char*>partial + product_bytes(p))
     cdef Product q
     if centred == NULL:
         p.failed = True
         return
+    memset(sums, 0, sum_bytes(p))
     while begin < end:
         n = min(p.block, end - begin)
-        centre_part(p, begin, n, centred, 0, p.n_features if p.by_features else n)
+        if p.sums == NULL:
+            centre_part(p, begin, n, centred, 0, p.n_features if p.by_features else n)
+        elif size == 4:
+            shift_block(p, begin, n, p.high, <float*>centred, sums)
+        else:
+            shift_block(p, begin, n, p.mean, <double*>centred, sums)
         product_of(p, centred, n, partial, begin > first, &q)
         if multiply_blocks(&q):
             p.failed = True
@@ -352,7 +394,11 @@ cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
 
 cdef void add_product(void* total, const void* partial, void* context) noexcept nogil:
     cdef const Covariance* p = <const Covariance*>context
+    cdef const double* sums = <const double*>(<const char*>partial + product_bytes(p))
     cdef Py_ssize_t i
+    if p.sums != NULL:
+        for i in range(p.n_features):
+            p.sums[i] += sums[i]
     if p.types % 10 == 4:
         for i in range(p.n_features * p.n_features):
             (<double*>total)[i] += (<const float*>partial)[i]
@@ -371,7 +417,7 @@ cdef int wide_covariance(Covariance* p, void* out) except -1 nogil:
     cdef Py_ssize_t n, size = p.types % 10
     cdef int status = 0
     cdef Product q
-    p.block = max(COVARIANCE_BLOCK, WIDE_BLOCK_BYTES // (p.n_features * size) // 16 * 16)
+    p.block = max(WIDE_BLOCK, WIDE_BLOCK_BYTES // (p.n_features * size) // 16 * 16)
     p.block = min(p.block, p.n)
     p.centred = thread_scratch(SCRATCH_PRODUCT, p.block * p.n_features * size)
     if p.centred == NULL:
@@ -389,8 +435,30 @@ cdef int wide_covariance(Covariance* p, void* out) except -1 nogil:
     return 0
 
 
-def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, cnp.ndarray out):
+cdef bint move_to_mean(const Covariance* p, double* total) noexcept nogil:
+    """From the products about a shift to those about the mean; whether that cost a bit at most.
+
+    It takes n (mean - shift)^2 from each square. What is not finite is for two passes, too.
+    """
+    cdef Py_ssize_t i, j
+    cdef double square
+    for i in range(p.n_features):
+        square = total[i * p.n_features + i]
+        if not (p.sums[i] * p.sums[i] / p.n <= 0.5 * square and square < INFINITY):
+            return False
+    for i in range(p.n_features):
+        for j in range(p.n_features):
+            total[i * p.n_features + j] -= p.sums[i] * p.sums[j] / p.n
+    return True
+
+
+def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, cnp.ndarray out,
+                   sums=None):
     """out = sum over observations of w (x - mean) (x - mean)^T, symmetric to the bit.
+
+    With `sums`, float64 (n_features,), `mean` is only near it, a number of x's dtype: out is about
+    the true mean all the same, which is mean + sums / n. False, and nothing to be used, where it
+    was not near enough, for many features, weights, or an out of another dtype than x; else True.
 
     x is (n, n_features) or, by_features, (n_features, n), float32 or float64, with unit stride
     along its last axis; mean float64 (n_features,), weights float64 (n,) square roots of the
@@ -405,6 +473,7 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
     cdef int status = 0
     cdef double work_ns
     cdef double* total
+    cdef bint is_exact = True
     memset(&p, 0, sizeof(p))
     p.x = cnp.PyArray_DATA(x)
     p.stride = cnp.PyArray_STRIDE(x, 0) // cnp.PyArray_ITEMSIZE(x)
@@ -425,6 +494,11 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
         p.high = high
         p.low = high + p.n_features
     n_results = p.n_features * p.n_features
+    if sums is not None:
+        if p.n_features > FEW_FEATURES or p.roots != NULL or p.types not in (44, 88):
+            return False
+        p.sums = <double*>cnp.PyArray_DATA(sums)
+        memset(p.sums, 0, p.n_features * sizeof(double))
     if p.n_features > FEW_FEATURES:
         with nogil:
             status = wide_covariance(&p, cnp.PyArray_DATA(out))
@@ -437,12 +511,15 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
                 status = OUT_OF_MEMORY
             else:
                 memset(total, 0, n_results * sizeof(double))
-                ordered_reduce(p.n, COVARIANCE_SEGMENT, n_results * (p.types % 10), work_ns,
-                               covariance_segment, add_product, total, &p)
+                ordered_reduce(p.n, COVARIANCE_SEGMENT, product_bytes(&p) + sum_bytes(&p),
+                               work_ns, covariance_segment, add_product, total, &p)
+                if p.sums != NULL:
+                    is_exact = move_to_mean(&p, total)
         if status == 0:
             copy_total(total, cnp.PyArray_DATA(out), n_results, p.types % 10 == 4)
     if status or p.failed:
         raise MemoryError("no scratch memory for a block of the centred data")
+    return is_exact
 
 
 cdef void copy_total(const double* total, void* out, Py_ssize_t n, bint narrow) noexcept:

@@ -71,6 +71,10 @@ struct keep_packed : keep {
     static constexpr bool packed_only = true;
 };
 
+// The same for sums that begin with those in C where others are added to C in the end: that is what
+// `accumulate` means to them.
+struct resume : keep_packed {};
+
 // The sums have constant indices everywhere (folds, not loops) and are no objects with constructors.
 // Otherwise GCC sees that they fit registers only where nothing but plain loads stands between: of
 // a masked load it believes that it may read them, and the narrow masked tiles wrote all sums to
@@ -96,7 +100,8 @@ template <class T, int rows, int vectors> struct tile {
         (add_row<i>(vset(a[i / group][i % group * a_row]), b_row), ...);
     }
 
-    template <bool unit_rows, bool tail>
+    // ahead: the tile below this one is asked for, with unit_rows.
+    template <bool unit_rows, bool tail, bool ahead = false>
     FM_ALWAYS_INLINE void multiply(const operands<T> &x, ptrdiff_t last, const T *c,
                                    ptrdiff_t c_row) {
         const T *b = x.b;
@@ -123,7 +128,7 @@ template <class T, int rows, int vectors> struct tile {
         const char *next = reinterpret_cast<const char *>(x.next);
         // Integers multiply in several instructions each: the loop around them costs nothing.
         constexpr bool unrolled = std::is_floating_point_v<T>;
-        if (unit_rows && !tail && rows > max_rows / 2 && vectors == max_vectors)
+        if (!ahead && unit_rows && !tail && rows > max_rows / 2 && vectors == max_vectors)
             for (int i = 0; p >= 4; p -= 4, next += 64) {
                 __builtin_prefetch(next, 0, 2);
                 if (i < rows) {
@@ -142,7 +147,21 @@ template <class T, int rows, int vectors> struct tile {
                     for (int q = 1; q < 4; q++) step();
                 }
             }
-        for (; p > 0; p--) step();
+        for (; p > 0; p--) {
+            if constexpr (ahead) __builtin_prefetch(a[0] + 2 * rows - 1);
+            step();
+        }
+    }
+
+    template <bool tail, int... i>
+    FM_ALWAYS_INLINE void load(const T *c, ptrdiff_t c_row, ptrdiff_t last,
+                               std::integer_sequence<int, i...>) {
+        (load_row<tail, i>(c + i * c_row, last), ...);
+    }
+    template <bool tail, int i> FM_ALWAYS_INLINE void load_row(const T *c, ptrdiff_t last) {
+        const T *end = c + (vectors - 1) * vlanes(T{});
+        if constexpr (vectors > 1) sum[i][0] = vload(c).v;
+        sum[i][vectors - 1] = (tail ? vload_partial(end, last) : vload(end)).v;
     }
 
     template <bool tail, class On, int... i>
@@ -176,10 +195,15 @@ using tile_function = void (*)(const operands<T> &, T *c, ptrdiff_t c_row, ptrdi
 template <class T, class Finish, int rows, int vectors, bool unit_rows, bool tail>
 void product_tile(const operands<T> &x, T *c, ptrdiff_t c_row, ptrdiff_t last, bool accumulate) {
     tile<T, rows, vectors> t;
-    t.template multiply<unit_rows, tail>(x, last, c, c_row);
+    const std::make_integer_sequence<int, rows> all;
+    constexpr bool resumes = std::is_same_v<Finish, resume>;
+    if constexpr (resumes) {
+        if (accumulate) t.template load<tail>(c, c_row, last, all);
+        accumulate = false;
+    }
+    t.template multiply<unit_rows, tail, resumes>(x, last, c, c_row);
     typename Finish::template on<T> on(x);
-    t.template store<tail>(on, c, c_row, last, accumulate,
-                           std::make_integer_sequence<int, rows>{});
+    t.template store<tail>(on, c, c_row, last, accumulate, all);
     on.done();
 }
 
