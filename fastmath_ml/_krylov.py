@@ -330,7 +330,9 @@ def extremal_pairs(
             nothing = basis.v[:, :0]
             return Pairs(values[:0], nothing, nothing, None, basis.n_products, scale, True)
         if is_full:
-            n_kept = min(k + max(width, k // 2), basis.filled - width, size - width)
+            # About half of the basis: what has been found of the pairs behind those that are wanted
+            # speeds these up.
+            n_kept = min(max(k + 2 * width, size // 2 - width), basis.filled - width, size - width)
             kept = choose(values, max(n_kept, 1), which)
             basis.cut_back(values[kept], s[:, kept])
             was_cut = True
