@@ -9,6 +9,7 @@ from helpers import LAYOUTS, assert_same_bits, eps, layout
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import fastmath_ml as fm
+from fastmath_ml import _lapack
 from fastmath_ml._kernels.power import add_product
 from fastmath_ml._krylov import extremal_pairs, room_for_columns
 
@@ -405,3 +406,43 @@ def test_errors_of_options():
         fm.power_iteration(a, shift=np.nan)
     with pytest.raises(ValueError, match=r"a\(v\) has shape"):
         fm.power_iteration(lambda v: v[:2], n=3)
+
+
+SYMMETRIC = {
+    "covariance": lambda x: x.T @ x,
+    "negative": lambda x: -(x.T @ x),
+    "normal": lambda x: x + x.T,
+    "low rank": lambda x: x[:, :2] @ x[:, :2].T,
+    "diagonal": lambda x: np.diag(np.diag(x)),
+    "bipartite": lambda x: np.kron([[0, 1], [1, 0]], (x + x.T)[::2, ::2]),
+    "below": lambda x: 2 * np.eye(len(x)) - 1,  # 2 - n once, and 2
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", SYMMETRIC)
+@pytest.mark.parametrize("n", [20, 60, 200])
+def test_a_few_pairs_of_a_small_matrix(rng, dtype, kind, n):
+    """LAPACK is asked for these alone where it can tell which they are."""
+    a = SYMMETRIC[kind](rng.standard_normal((n, n))).astype(dtype)
+    every = np.linalg.eigvalsh(a.astype(np.float64))
+    bound = 100 * np.finfo(dtype).eps * abs(every).max()
+    for k in (1, 2, n // 10, n // 10 + 1):
+        for which, key in (("LM", -abs(every)), ("LA", -every), ("SA", every)):
+            found = fm.eigh_topk(a, k, which=which, rng=0)
+            want = every[np.argsort(key, kind="stable")][:k]
+            np.testing.assert_allclose(abs(found.eigenvalues), abs(want), atol=bound)
+            v, w = found.eigenvectors.astype(np.float64), found.eigenvalues
+            np.testing.assert_allclose(a @ v, v * w, atol=bound)
+            np.testing.assert_allclose(v.T @ v, np.eye(k), atol=100 * np.finfo(dtype).eps)
+            assert found.converged
+
+
+def test_which_small_problems_are_solved_in_part(rng):
+    x = rng.standard_normal((60, 60))
+    covariance, normal = x.T @ x, x + x.T
+    assert all(_lapack.eigh_some(covariance, 6, which) for which in ("LM", "LA", "SA"))
+    assert _lapack.eigh_some(normal, 2, "LA")
+    assert not any(_lapack.eigh_some(normal, 2, which) for which in ("LM", "BE"))
+    assert not _lapack.eigh_some(covariance, 7, "LA")
+    assert not _lapack.eigh_some(SYMMETRIC["below"](x), 1, "LM")
