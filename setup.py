@@ -66,10 +66,10 @@ if "FASTMATH_ML_LEVELS" in os.environ:
 # -ffast-math is out of the question: it breaks NaN and infinity, and at link time it makes the
 # whole process flush denormals. These two only drop errno and trap bookkeeping.
 MATH_FLAGS = ["-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
-# Functions that no exception leaves need no tables for unwinding: a twentieth of the wheel.
-OPT_FLAGS = os.environ.get(
-    "FASTMATH_ML_CXXFLAGS", "-O3 -g0 -fno-asynchronous-unwind-tables"
-).split()
+OPT_FLAGS = os.environ.get("FASTMATH_ML_CXXFLAGS", "-O3 -g0").split()
+# Kernels throw nothing and catch nothing. Without tables for unwinding the wheel is a twentieth
+# smaller.
+KERNEL_FLAGS = ["-fno-exceptions", "-fno-asynchronous-unwind-tables"]
 LINK_FLAGS = os.environ.get(
     "FASTMATH_ML_LDFLAGS", "-Wl,-s" if platform.system() == "Linux" else ""
 ).split()
@@ -153,7 +153,7 @@ def extensions():
         for name in SHARED_MODULES
     )
     yield from (
-        extension(f"fastmath_ml._kernels.{level}.{name}", list(sources[name]), flags)
+        extension(f"fastmath_ml._kernels.{level}.{name}", list(sources[name]), flags + KERNEL_FLAGS)
         for name in LEVEL_MODULES
         for level, flags in LEVELS.items()
     )
