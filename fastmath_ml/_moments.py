@@ -19,7 +19,7 @@ from ._arrays import (
     floating,
     normalize_axes,
 )
-from ._kernels.moments import moments, scatter_matrix
+from ._kernels.moments import MOST_SHIFTED, moments, scatter_matrix
 
 NoValue: Any = np._NoValue
 # NumPy for arguments of types that are known at run time only.
@@ -109,6 +109,11 @@ def moments_of(x: npt.NDArray[Any], with_variance: bool, omit: bool) -> Moments:
     return result
 
 
+def features_of(x: npt.NDArray[Any], by_features: bool) -> npt.NDArray[Any]:
+    """(n, n_features), or by_features (n_features, n), as `moments_of` reduces over n."""
+    return x[:, :, None] if by_features else x[None]
+
+
 def scatter_about_mean(
     x: npt.NDArray[Any], by_features: bool, out: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
@@ -118,7 +123,8 @@ def scatter_about_mean(
     Large data are read once, about the mean of some observations from all over them; twice where
     that turns out to be far from the mean of all.
     """
-    if x.size >= ONE_PASS_SIZE:
+    is_one_pass = len(out) <= MOST_SHIFTED and x.itemsize <= out.itemsize
+    if is_one_pass and x.size >= ONE_PASS_SIZE:
         some = x[:, :: -(-x.shape[1] // N_SOME)].T if by_features else x[:: -(-len(x) // N_SOME)]
         with np.errstate(all="ignore"):
             # Of equal numbers exactly that number where long double is wider; else a number of so
@@ -130,8 +136,7 @@ def scatter_about_mean(
         sums = np.empty_like(shift)
         if scatter_matrix(x, by_features, shift, None, out, sums):
             return np.asarray(shift + sums / x.shape[1 if by_features else 0])
-    lines = x[:, :, None] if by_features else x[None]
-    mean = np.ascontiguousarray(moments_of(lines, False, False).mean.reshape(-1))
+    mean = np.ascontiguousarray(moments_of(features_of(x, by_features), False, False).mean.ravel())
     scatter_matrix(x, by_features, mean, None, out)
     return mean
 

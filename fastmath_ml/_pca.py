@@ -12,7 +12,7 @@ from ._gram import in_square_range
 from ._kernels.power import subtract_mean
 from ._krylov import Small, make_rng, random_block
 from ._lapack import eigh
-from ._moments import moments_of, scatter_about_mean
+from ._moments import features_of, moments_of, scatter_about_mean
 from ._operators import Dense, as_matrix, as_operator, check_finite, largest_entry
 from ._svd import (
     Triplets,
@@ -129,15 +129,16 @@ def mean_and_squares(rows: FloatArray) -> tuple[Small, float, FloatArray | None]
     components come from, the Gram matrix about it.
     """
     by_features = rows.strides[1] != rows.itemsize
-    n_features = rows.shape[1]
+    n_rows, n_features = rows.shape
+    x = rows.T if by_features else rows
     with np.errstate(over="ignore", invalid="ignore"):
-        if n_features <= min(len(rows), SMALL_ORDER):
+        if n_features <= min(n_rows, SMALL_ORDER):
             gram = np.empty((n_features, n_features), rows.dtype)
-            mean = scatter_about_mean(rows.T if by_features else rows, by_features, gram)
+            mean = scatter_about_mean(x, by_features, gram)
             return mean, float(gram.trace(dtype=np.float64)), gram
-        found = moments_of(rows.T[:, :, None] if by_features else rows[None], True, False)
+        found = moments_of(features_of(x, by_features), True, False)
         assert found.variance is not None
-        return found.mean.reshape(-1), float(found.variance.sum()) * len(rows), None
+        return found.mean.reshape(-1), float(found.variance.sum()) * n_rows, None
 
 
 def _rescaled(rows: FloatArray, mean: Small) -> tuple[FloatArray, float]:

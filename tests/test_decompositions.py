@@ -419,7 +419,6 @@ SYMMETRIC = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", SYMMETRIC)
 @pytest.mark.parametrize("n", [20, 60, 200])
 def test_a_few_pairs_of_a_small_matrix(rng, dtype, kind, n):

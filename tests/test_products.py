@@ -212,7 +212,6 @@ def test_the_place_of_an_operand_in_memory_does_not_matter(rng, dtype, n_rows, t
 SLICED = [(5000, 31, 10), (3000, 70, 33), (700, 257, 64), (500, 900, 9), (68, 2050, 17)]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SLICED)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_transposed_matrix_times_a_few_columns(rng, dtype, shape, threads):
@@ -233,7 +232,6 @@ def test_a_transposed_matrix_times_a_few_columns(rng, dtype, shape, threads):
         assert_same_bits(found[:, :9].copy(), fm.matmul(a, b[:, :9]))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [9, 16, 17, 64, 65, 128, 129, 256])
 @pytest.mark.parametrize("depth", [65, 257, 385, 6200])
 def test_a_gram_matrix_has_the_same_bits_from_any_layout(rng, dtype, n, depth):
@@ -257,10 +255,9 @@ def test_what_is_not_finite_stays_in_its_rows_of_a_sliced_product(rng):
     assert_same_bits(fm.matmul(np.zeros((300, 1000)).T, -abs(b)), np.zeros((1000, 12)))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_a_multiple_of_4_kib_apart(rng, dtype):
     """Tiles that read them in place are lower; the bits stay."""
-    depth = 8192 // np.dtype(dtype).itemsize
+    depth = 8192 // dtype.itemsize
     a = rng.standard_normal((50, depth)).astype(dtype)
     b = rng.standard_normal((depth, 20)).astype(dtype)
     apart = np.zeros((50, depth + 24), dtype)[:, :depth]

@@ -7,14 +7,9 @@ import numpy as np
 from ..peers import products as by
 from .base import ALL, Bar, Case, Inputs, eps, normal
 
-MATMUL_PEERS = {
-    "numpy": by.numpy_matmul,
-    "scipy": by.scipy_matmul,
-    "torch": by.torch_matmul,
-    "numkong": by.numkong_matmul,
-}
 STACK_PEERS = {"numpy": by.numpy_matmul, "torch": by.torch_matmul}
 BLAS_PEERS = {**STACK_PEERS, "scipy": by.scipy_matmul}
+MATMUL_PEERS = {**BLAS_PEERS, "numkong": by.numkong_matmul}
 QUICK_SQUARES = {("float32", 256), ("float64", 512)}
 
 

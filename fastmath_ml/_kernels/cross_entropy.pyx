@@ -36,6 +36,7 @@ from fastmath_ml._kernels.simd cimport (
     mtail, vec, vexp, vlanes, vmul_add, vselect, vset, vsum,
 )
 from fastmath_ml._kernels.softmax_across cimport SUM_STEPS
+from fastmath_ml._kernels.sums cimport add_number
 from fastmath_ml._kernels.transpose cimport load_transposed, store_transposed
 
 cnp.import_array()
@@ -282,10 +283,6 @@ cdef void rows_body(Py_ssize_t begin, Py_ssize_t end, void* partial,
         (<double*>partial)[0] = rows_range(begin, end, <Loss*>context, <double>0)
 
 
-cdef void add_double(void* total, const void* partial, void* context) noexcept nogil:
-    (<double*>total)[0] += (<const double*>partial)[0]
-
-
 # ---- huge rows ----
 
 cdef struct HugeRow:
@@ -400,7 +397,7 @@ cdef int sum_losses(const Loss* loss, double* total) except -1 nogil:
     if loss.length > 2 * lanes:
         segment = max(SEGMENT_ITEMS // loss.length, 1)
     return ordered_reduce(loss.outer, segment, sizeof(double), (row_ns + 4) * loss.outer,
-                          rows_body, add_double, total, <void*>loss)
+                          rows_body, add_number, total, <void*>loss)
 
 
 # ---- targets ----

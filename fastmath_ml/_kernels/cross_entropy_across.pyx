@@ -23,6 +23,7 @@ from fastmath_ml._kernels.simd cimport (
     many, mask, mtail, vec, veq, vexp, vlanes, vload, vlog, vlt, vmax_fast, vmul_add, vselect, vset,
     vstore, vsum,
 )
+from fastmath_ml._kernels.sums cimport add_number
 
 cdef enum:
     SHORT_LINE = 32             # steps up to which lines across stay in registers and L1
@@ -46,10 +47,6 @@ cdef inline Py_ssize_t n_parts(const Loss* loss) noexcept nogil:
 cdef Py_ssize_t slab_bytes(const Slab* slab) noexcept nogil:
     cdef Py_ssize_t rows = slab.n_blocks * n_parts(slab.loss) + 4
     return slab.n_outer * rows * slab.padded * slab.loss.itemsize
-
-
-cdef void add_double(void* total, const void* partial, void* context) noexcept nogil:
-    (<double*>total)[0] += (<const double*>partial)[0]
 
 
 cdef void read_targets(const Loss* loss, Py_ssize_t at, Py_ssize_t n, real* number,
@@ -471,7 +468,7 @@ cdef int slab_statistics(Slab* slab) except -1 nogil:
 
 cdef int slab_losses(Slab* slab, double* total) except -1 nogil:
     return ordered_reduce(slab.n_outer, 1, sizeof(double),
-                          1.0 * slab.n_outer * slab.n_blocks * slab.band, losses_body, add_double,
+                          1.0 * slab.n_outer * slab.n_blocks * slab.band, losses_body, add_number,
                           total, slab)
 
 
@@ -552,7 +549,7 @@ cdef int loss_across(const Loss* loss, Py_ssize_t lanes, double* total) except -
         # Strips are of one outer index: many narrow ones make a segment.
         return ordered_reduce(loss.outer * n_strips,
                               max(8192 // (loss.length * min(loss.inner, SHORT_STRIP)), 1),
-                              sizeof(double), work_ns, short_body, add_double, total, <void*>loss)
+                              sizeof(double), work_ns, short_body, add_number, total, <void*>loss)
     slab.loss = loss
     slab.first_step = 0
     slab.n_steps = loss.length
@@ -564,7 +561,7 @@ cdef int loss_across(const Loss* loss, Py_ssize_t lanes, double* total) except -
         slab.padded = (slab.band + lanes - 1) // lanes * lanes
         n_bands = (loss.inner + slab.band - 1) // slab.band
         ordered_reduce(loss.outer * n_bands, max(8192 // (loss.length * slab.band), 1),
-                       sizeof(double), work_ns, middle_body, add_double, total, &slab)
+                       sizeof(double), work_ns, middle_body, add_number, total, &slab)
     else:
         loss_long(&slab, lanes, total)
     if slab.out_of_memory:

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 
+#include "sums.h"
 #include "tile.h"
 
 namespace fm {
@@ -38,14 +39,9 @@ template <class T> FM_INLINE ptrdiff_t first_col(const sliced_product<T> &x, ptr
 
 // C += sums
 template <class T> FM_INLINE void add_sums(const sliced_product<T> &x) {
-    const ptrdiff_t lanes = vlanes(T{});
     for (ptrdiff_t row = 0; row < x.n_rows; row++) {
-        T *c = x.c + row * x.c_row;
-        const T *sums = x.sums + row * x.n_cols;
-        for (ptrdiff_t col = first_col(x, row); col < x.n_cols; col += lanes) {
-            const ptrdiff_t n = std::min(lanes, x.n_cols - col);
-            vstore_partial(c + col, vload_partial(c + col, n) + vload_partial(sums + col, n), n);
-        }
+        const ptrdiff_t col = first_col(x, row);
+        add_array(x.c + row * x.c_row + col, x.sums + row * x.n_cols + col, x.n_cols - col);
     }
 }
 

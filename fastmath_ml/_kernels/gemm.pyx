@@ -9,7 +9,6 @@
 What decides is the shape and the types, never the number of threads: bits repeat.
 """
 
-from cython cimport floating as real
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -23,7 +22,8 @@ from fastmath_ml._kernels.matvec cimport (
     DOT_SEGMENT, LONG_DOT, MAX_VECTORS, VectorProduct, dot, multiply_vector,
 )
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
-from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
+from fastmath_ml._kernels.simd cimport vlanes
+from fastmath_ml._kernels.sums cimport add_array, add_number
 
 cdef enum:
     # Products with at most so many results and a depth of several segments share out the depth.
@@ -56,26 +56,14 @@ cdef void segment_body(Py_ssize_t begin, Py_ssize_t end, void* partial,
         long_product.failed = True
 
 
-cdef void add_as(const Product* p, const real* partial, real zero) noexcept nogil:
-    cdef Py_ssize_t row, col, lanes = vlanes(zero)
-    cdef real* c
-    for row in range(p.n_rows):
-        c = <real*>p.c + row * p.c_row
-        col = 0
-        while col + lanes <= p.n_cols:
-            vstore(c + col, vload(c + col) + vload(partial + col))
-            col += lanes
-        for col in range(col, p.n_cols):
-            c[col] += partial[col]
-        partial += p.n_cols
-
-
 cdef void add_segment(void* total, const void* partial, void* context) noexcept nogil:
     cdef const Product* p = (<Long*>context).whole
-    if p.itemsize == 4:
-        add_as(p, <const float*>partial, <float>0)
-    else:
-        add_as(p, <const double*>partial, <double>0)
+    cdef Py_ssize_t row, n = p.n_cols
+    for row in range(p.n_rows):
+        if p.itemsize == 4:
+            add_array(<float*>total + row * p.c_row, <const float*>partial + row * n, n)
+        else:
+            add_array(<double*>total + row * p.c_row, <const double*>partial + row * n, n)
 
 
 cdef struct Long:
@@ -202,14 +190,10 @@ cdef void dot_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
     (<double*>partial)[0] = dot_over(<const Product*>context, begin, end)
 
 
-cdef void add_dot(void* total, const void* partial, void* context) noexcept nogil:
-    (<double*>total)[0] += (<const double*>partial)[0]
-
-
 cdef int multiply_long_dot(const Product* p) except -1 nogil:
     """The threads share the vectors, in segments that are added in order."""
     cdef double total = 0
-    ordered_reduce(p.depth, DOT_SEGMENT, sizeof(double), dot_ns(p), dot_segment, add_dot, &total,
+    ordered_reduce(p.depth, DOT_SEGMENT, sizeof(double), dot_ns(p), dot_segment, add_number, &total,
                    <void*>p)
     store_number(p, total)
     return 0

@@ -22,7 +22,7 @@
 
 #include <math.h>
 
-#include "simd.h"
+#include "wide_sums.h"
 
 namespace fm {
 
@@ -192,14 +192,6 @@ struct jensen_terms {
         sums[SUM_SECOND] = sums[SUM_SECOND] + of_pair<kl_div>(scaled, middle);
     }
 };
-
-FM_INLINE vec<double> widened(vec<double> x) { return x; }
-FM_INLINE vec<double> widened(vec<float> x) { return vwiden_low(x) + vwiden_high(x); }
-FM_INLINE void add_to(double *sums, vec<double> x) { vstore(sums, vload(sums) + x); }
-FM_INLINE void add_to(double *sums, vec<float> x) {
-    add_to(sums, vwiden_low(x));
-    add_to(sums + vlanes(0.0), vwiden_high(x));
-}
 
 // Sums of lanes in double.
 template <class T> struct wide_sum;

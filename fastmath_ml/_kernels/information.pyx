@@ -23,6 +23,7 @@ cimport numpy as cnp
 from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 from fastmath_ml._kernels.simd cimport vlanes
+from fastmath_ml._kernels.sums cimport add_array
 
 cnp.import_array()
 
@@ -129,9 +130,7 @@ cdef void segment_body(Py_ssize_t begin, Py_ssize_t end, void* partial,
 
 
 cdef void add_segment(void* total, const void* partial, void* context) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(N_SUMS * (<const Sweep*>context).lines.width):
-        (<double*>total)[i] += (<const double*>partial)[i]
+    add_array(<double*>total, <const double*>partial, N_SUMS * (<const Sweep*>context).lines.width)
 
 
 cdef int sum_item(Sweep* s, double* sums, double work_ns) except -1 nogil:
@@ -459,9 +458,7 @@ cdef void count_into(Py_ssize_t begin, Py_ssize_t end, int64_t* table,
 
 
 cdef void add_counts(void* total, const void* partial, void* context) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range((<const Counts*>context).n_entries):
-        (<int64_t*>total)[i] += (<const int64_t*>partial)[i]
+    add_array(<int64_t*>total, <const int64_t*>partial, (<const Counts*>context).n_entries)
 
 
 def count_table(cnp.ndarray a, cnp.ndarray b, int64_t a_first, int64_t b_first,

@@ -34,6 +34,7 @@ from fastmath_ml._kernels.simd cimport (
     mtail, vabs, vec, veq, vexp, vge, vlanes, vlog, vlog1p_unit, vload, vload_partial,
     vmax_fast, vselect, vset, vstore, vstore_partial, vsum,
 )
+from fastmath_ml._kernels.sums cimport add_array
 from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
 from fastmath_ml._kernels.transpose cimport pack_panel
 
@@ -391,21 +392,16 @@ cdef void segment_body(Py_ssize_t begin, Py_ssize_t end, void* partial,
         segment_of(begin, end, <Sweep*>context, <double*>partial, <double>0)
 
 
-cdef void add_segment_of(double* total, const double* partial, const Sweep* s,
-                         real zero) noexcept nogil:
-    cdef Py_ssize_t i, n_numbers = s.n_models + s.n_outputs
-    cdef const real* grad = <const real*>(partial + n_numbers)
-    for i in range(n_numbers):
-        total[i] += partial[i]
-    for i in range(s.n_outputs * s.n_features):
-        total[n_numbers + i] += grad[i]
-
-
 cdef void add_segment(void* total, const void* partial, void* context) noexcept nogil:
-    if (<Sweep*>context).itemsize == 4:
-        add_segment_of(<double*>total, <const double*>partial, <Sweep*>context, <float>0)
+    cdef const Sweep* s = <Sweep*>context
+    cdef Py_ssize_t n_numbers = s.n_models + s.n_outputs, n_weights = s.n_outputs * s.n_features
+    cdef double* grad = <double*>total + n_numbers
+    cdef const double* part = <const double*>partial + n_numbers
+    add_array(<double*>total, <const double*>partial, n_numbers)
+    if s.itemsize == 4:
+        add_array(grad, <const float*>part, n_weights)
     else:
-        add_segment_of(<double*>total, <const double*>partial, <Sweep*>context, <double>0)
+        add_array(grad, part, n_weights)
 
 
 cdef void residual_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
@@ -423,9 +419,7 @@ cdef void residual_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
 
 cdef void add_numbers(void* total, const void* partial, void* context) noexcept nogil:
     cdef Sweep* s = <Sweep*>context
-    cdef Py_ssize_t i
-    for i in range(s.n_models + s.n_outputs):
-        (<double*>total)[i] += (<const double*>partial)[i]
+    add_array(<double*>total, <const double*>partial, s.n_models + s.n_outputs)
 
 
 # ---- as Python calls them ----

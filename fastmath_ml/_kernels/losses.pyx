@@ -16,6 +16,7 @@ cimport numpy as cnp
 
 from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
+from fastmath_ml._kernels.sums cimport add_number
 
 cnp.import_array()
 
@@ -93,15 +94,11 @@ cdef void elements_body(Py_ssize_t begin, Py_ssize_t end, void* partial,
         (<double*>partial)[0] = sum_range(<Elements*>context, begin, end, <double>0)
 
 
-cdef void add_double(void* total, const void* partial, void* context) noexcept nogil:
-    (<double*>total)[0] += (<const double*>partial)[0]
-
-
 cdef double sum_elements(Elements* e) except? -1 nogil:
     cdef double total = 0
     cdef double ns_per_byte = 0.06 if e.kind == SQUARED or e.kind == ABSOLUTE else 0.15
     ordered_reduce(e.n, SEGMENT, sizeof(double), ns_per_byte * e.itemsize * e.n, elements_body,
-                   add_double, &total, e)
+                   add_number, &total, e)
     return total
 
 
@@ -303,7 +300,7 @@ def nll_sum(cnp.ndarray x, int axis, cnp.ndarray target, int64_t ignore_index, w
     picks.scale = scale
     picks.n_items = cnp.PyArray_SIZE(x)
     with nogil:
-        ordered_reduce(n_lines, PICK_SEGMENT, sizeof(double), 4.0 * n_lines, pick_body, add_double,
+        ordered_reduce(n_lines, PICK_SEGMENT, sizeof(double), 4.0 * n_lines, pick_body, add_number,
                        &total, &picks)
         if picks.grad != NULL:
             parallel_for(picks.n_items, SEGMENT, 0.03 * picks.itemsize * picks.n_items, zero_body,

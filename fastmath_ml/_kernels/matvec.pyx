@@ -25,6 +25,7 @@ from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scra
 from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial,
 )
+from fastmath_ml._kernels.sums cimport add_array
 
 cdef extern from "dots.h" namespace "fm" nogil:
     Py_ssize_t dot_rows(Py_ssize_t vectors) noexcept
@@ -226,9 +227,7 @@ cdef inline Py_ssize_t even(Py_ssize_t n) noexcept nogil:
 
 
 cdef void add_partial(void* total, const void* partial, void* context) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range((<const VectorProduct*>context).n_out):
-        (<double*>total)[i] += (<const double*>partial)[i]
+    add_array(<double*>total, <const double*>partial, (<const VectorProduct*>context).n_out)
 
 
 cdef void gather_vectors(VectorProduct* p, real* to) noexcept nogil:

@@ -4,6 +4,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+MOST_SHIFTED: int
+
 def moments_plain(x: Any, axis: Any, kind: int, ddof: float) -> Any: ...
 def moments(
     x: Array,

@@ -15,7 +15,6 @@ by the shape, are the work of the threads while the result is small; they are ad
 The blocks of a larger result are the work of the threads, one block of observations after another.
 """
 
-from cython cimport floating as real
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
@@ -23,6 +22,7 @@ cimport numpy as cnp
 
 from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY, Product, multiply_blocks
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.sums cimport add_array
 
 cnp.import_array()
 
@@ -45,19 +45,21 @@ cdef extern from "moments.h" namespace "fm" nogil:
                       moment* partial) noexcept
     void merge_moments(const moment_task&, moment* total, const moment* partial) noexcept
     void emit(const moment_task&, Py_ssize_t at, const moment&) noexcept
-    void centre_floats(const float* x, Py_ssize_t n, const float* high, const float* low,
-                       Py_ssize_t step, float* out) noexcept
     void centre_row[T, Out](const T* x, Py_ssize_t n, const double* mean, Py_ssize_t mean_step,
                             const double* factor, Py_ssize_t factor_step, bint divide,
                             Out* out) noexcept
-    void shift_columns[T](const T* x, Py_ssize_t stride, Py_ssize_t n_rows, Py_ssize_t n_cols,
-                          const T* shift, T* out, double* sums) noexcept
-    void shift_line[T](const T* x, Py_ssize_t n, const T* shift, T* out, double* sum) noexcept
+
+cdef extern from "covariance.h" namespace "fm" nogil:
+    void centre_floats(const float* x, Py_ssize_t n, const float* high, const float* low,
+                       Py_ssize_t step, float* out) noexcept
+    void shift_block[X, T](const X* x, Py_ssize_t stride, bint by_features, Py_ssize_t n,
+                           Py_ssize_t n_features, const T* shift, T* out, Py_ssize_t out_stride,
+                           double* sums) noexcept
 
 cdef enum:
-    SEGMENT = 1 << 16               # elements of a line, or of a column times their number
     # The largest number of features whose products are summed segment by segment.
     FEW_FEATURES = 256
+    SEGMENT = 1 << 16               # elements of a line, or of a column times their number
     # Observations of a segment and of a block that is centred at once, and bytes of the latter.
     COVARIANCE_SEGMENT = 2048
     COVARIANCE_BLOCK = 256
@@ -66,6 +68,8 @@ cdef enum:
     SUM_LANES = 16                  # room behind the sums for a whole vector
     SCRATCH_CENTRED = 2
     SCRATCH_PRODUCT = 3
+
+MOST_SHIFTED = FEW_FEATURES     # features, of data whose mean is not known before
 
 
 # ---- mean and variance ----
@@ -324,24 +328,6 @@ cdef void centre_part(const Covariance* p, Py_ssize_t first, Py_ssize_t n, void*
                    False, out, i * p.n_features)
 
 
-cdef void shift_block(const Covariance* p, Py_ssize_t first, Py_ssize_t n, const real* shift,
-                      real* out, double* sums) noexcept nogil:
-    """centre_part of a whole block, with the sums of each feature."""
-    cdef const real* x = <const real*>p.x
-    cdef Py_ssize_t _feature
-    if not p.by_features:
-        x += first * p.stride
-        shift_columns(x, p.stride, n, p.n_features, shift, out, sums)
-        return
-    x += first
-    for _feature in range(p.n_features):
-        shift_line(x, n, shift, out, sums)
-        x += p.stride
-        shift += 1
-        out += p.block
-        sums += 1
-
-
 cdef inline Py_ssize_t product_bytes(const Covariance* p) noexcept nogil:
     """Of what a segment gives before the sums begin, whole cache lines."""
     return (p.n_features * p.n_features * (p.types % 10) + 63) // 64 * 64
@@ -369,7 +355,7 @@ cdef void product_of(const Covariance* p, const void* centred, Py_ssize_t n, voi
 cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
                              void* context) noexcept nogil:
     cdef Covariance* p = <Covariance*>context
-    cdef Py_ssize_t n, first = begin, size = p.types % 10
+    cdef Py_ssize_t n, at, first = begin, size = p.types % 10
     cdef void* centred = thread_scratch(SCRATCH_CENTRED, p.block * p.n_features * size)
     cdef double* sums = <double*>(<char*>partial + product_bytes(p))
     cdef Product q
@@ -379,12 +365,18 @@ cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
     memset(sums, 0, sum_bytes(p))
     while begin < end:
         n = min(p.block, end - begin)
+        at = begin if p.by_features else begin * p.stride
         if p.sums == NULL:
             centre_part(p, begin, n, centred, 0, p.n_features if p.by_features else n)
-        elif size == 4:
-            shift_block(p, begin, n, p.high, <float*>centred, sums)
+        elif p.types == 44:
+            shift_block(<const float*>p.x + at, p.stride, p.by_features, n, p.n_features, p.high,
+                        <float*>centred, p.block, sums)
+        elif p.types == 48:
+            shift_block(<const float*>p.x + at, p.stride, p.by_features, n, p.n_features, p.mean,
+                        <double*>centred, p.block, sums)
         else:
-            shift_block(p, begin, n, p.mean, <double*>centred, sums)
+            shift_block(<const double*>p.x + at, p.stride, p.by_features, n, p.n_features, p.mean,
+                        <double*>centred, p.block, sums)
         product_of(p, centred, n, partial, begin > first, &q)
         if multiply_blocks(&q):
             p.failed = True
@@ -395,16 +387,13 @@ cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
 cdef void add_product(void* total, const void* partial, void* context) noexcept nogil:
     cdef const Covariance* p = <const Covariance*>context
     cdef const double* sums = <const double*>(<const char*>partial + product_bytes(p))
-    cdef Py_ssize_t i
+    cdef Py_ssize_t n_products = p.n_features * p.n_features
     if p.sums != NULL:
-        for i in range(p.n_features):
-            p.sums[i] += sums[i]
+        add_array(<double*>p.sums, sums, p.n_features)
     if p.types % 10 == 4:
-        for i in range(p.n_features * p.n_features):
-            (<double*>total)[i] += (<const float*>partial)[i]
+        add_array(<double*>total, <const float*>partial, n_products)
     else:
-        for i in range(p.n_features * p.n_features):
-            (<double*>total)[i] += (<const double*>partial)[i]
+        add_array(<double*>total, <const double*>partial, n_products)
 
 
 cdef void centre_shared(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
@@ -456,9 +445,9 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
                    sums=None):
     """out = sum over observations of w (x - mean) (x - mean)^T, symmetric to the bit.
 
-    With `sums`, float64 (n_features,), `mean` is only near it, a number of x's dtype: out is about
+    With `sums`, float64 (n_features,), `mean` is only near it, numbers of out's dtype: out is about
     the true mean all the same, which is mean + sums / n. False, and nothing to be used, where it
-    was not near enough, for many features, weights, or an out of another dtype than x; else True.
+    was not near enough. That takes no weights, at most MOST_SHIFTED features and no narrower out.
 
     x is (n, n_features) or, by_features, (n_features, n), float32 or float64, with unit stride
     along its last axis; mean float64 (n_features,), weights float64 (n,) square roots of the
@@ -495,8 +484,6 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
         p.low = high + p.n_features
     n_results = p.n_features * p.n_features
     if sums is not None:
-        if p.n_features > FEW_FEATURES or p.roots != NULL or p.types not in (44, 88):
-            return False
         p.sums = <double*>cnp.PyArray_DATA(sums)
         memset(p.sums, 0, p.n_features * sizeof(double))
     if p.n_features > FEW_FEATURES:

@@ -16,6 +16,7 @@ from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial, vsum,
 )
+from fastmath_ml._kernels.sums cimport add_number
 
 cnp.import_array()
 
@@ -278,10 +279,6 @@ cdef void norm_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
         (<double*>partial)[0] = sum_of_squares(<const double*>item.grad + first, n)
 
 
-cdef void add_partial(void* total, const void* partial, void* context) noexcept nogil:
-    (<double*>total)[0] += (<const double*>partial)[0]
-
-
 cdef void scale_range(real* x, Py_ssize_t n, real factor) noexcept nogil:
     cdef Py_ssize_t lanes = vlanes(factor), i = 0
     cdef vec[real] f = vset(factor)
@@ -343,7 +340,7 @@ cdef class ArrayList:
         cdef double total = 0
         with nogil:
             ordered_reduce(self.n_blocks, 1, sizeof(double), 0.15 * self.n_elements, norm_segment,
-                           add_partial, &total, &self.items)
+                           add_number, &total, &self.items)
         return total
 
     def scale(self, double factor):

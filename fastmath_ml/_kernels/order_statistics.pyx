@@ -15,6 +15,7 @@ cimport numpy as cnp
 
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport vlanes
+from fastmath_ml._kernels.sums cimport add_array
 
 cnp.import_array()
 
@@ -290,12 +291,10 @@ cdef void bin_body(Py_ssize_t begin, Py_ssize_t end, void* partial, void* contex
 
 cdef void add_bins(void* total, const void* partial, void* context) noexcept nogil:
     cdef const binning* b = <const binning*>context
-    cdef Py_ssize_t i
-    for i in range(b.n_bins):
-        if b.weights != NULL:
-            (<double*>total)[i] += (<const double*>partial)[i]
-        else:
-            (<int64_t*>total)[i] += (<const int64_t*>partial)[i]
+    if b.weights != NULL:
+        add_array(<double*>total, <const double*>partial, b.n_bins)
+    else:
+        add_array(<int64_t*>total, <const int64_t*>partial, b.n_bins)
 
 
 def histogram_counts(cnp.ndarray x, cnp.ndarray edges, bounds, weights, cnp.ndarray out):

@@ -15,6 +15,8 @@ from libc.string cimport memset
 from libcpp cimport bool
 from libcpp.atomic cimport atomic
 
+from fastmath_ml._kernels.sums cimport add_number
+
 cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept  # leaves its exception set for our caller
 
@@ -331,10 +333,6 @@ cdef void sum_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
     (<double*>partial)[0] = total
 
 
-cdef void add_partial(void* total, const void* partial, void* context) noexcept nogil:
-    (<double*>total)[0] += (<const double*>partial)[0]
-
-
 def _ordered_sum(values, Py_ssize_t segment, Py_ssize_t partial_bytes=8, double work_ns=1e9):
     """The sum of a contiguous float64 buffer by segments."""
     cdef Py_buffer view
@@ -343,7 +341,7 @@ def _ordered_sum(values, Py_ssize_t segment, Py_ssize_t partial_bytes=8, double 
     try:
         with nogil:
             ordered_reduce(view.len // 8, segment, partial_bytes, work_ns, sum_segment,
-                           add_partial, &total, view.buf)
+                           add_number, &total, view.buf)
     finally:
         PyBuffer_Release(&view)
     return total

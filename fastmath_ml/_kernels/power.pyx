@@ -26,6 +26,7 @@ from fastmath_ml._kernels.blocks cimport multiply_tile
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.prefetch cimport bring_lines
 from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
+from fastmath_ml._kernels.sums cimport add_array
 from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
 
 cnp.import_array()
@@ -150,21 +151,12 @@ cdef void forward_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept
     power_segment(begin, end, NULL, context)
 
 
-cdef void add_as(real* total, const real* partial, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t lanes = vlanes(<real>0), i = 0
-    while i + lanes <= n:
-        vstore(total + i, vload(total + i) + vload(partial + i))
-        i += lanes
-    for i in range(i, n):
-        total[i] += partial[i]
-
-
 cdef void add_partial(void* total, const void* partial, void* context) noexcept nogil:
     cdef Step* step = <Step*>context
     if step.itemsize == 4:
-        add_as(<float*>total, <const float*>partial, step.n_sums)
+        add_array(<float*>total, <const float*>partial, step.n_sums)
     else:
-        add_as(<double*>total, <const double*>partial, step.n_sums)
+        add_array(<double*>total, <const double*>partial, step.n_sums)
 
 
 def block_power(cnp.ndarray a, cnp.ndarray x, z, y, mean):
