@@ -235,13 +235,16 @@ def test_a_transposed_matrix_times_a_few_columns(rng, dtype, shape, threads):
 @pytest.mark.parametrize("n", [9, 16, 17, 64, 65, 128, 129, 256])
 @pytest.mark.parametrize("depth", [65, 257, 385, 6200])
 def test_a_gram_matrix_has_the_same_bits_from_any_layout(rng, dtype, n, depth):
-    """In slices of the depth where its columns are few and lie in rows of memory."""
+    """Packed once as both operands where its columns are few and lie in rows of memory."""
     x = rng.standard_normal((depth, n)).astype(dtype)
     found = fm.gram(x)
-    assert_same_bits(found, found.T)
-    assert_same_bits(found, fm.gram(np.asfortranarray(x)))
-    assert_same_bits(found, fm.gram(np.pad(x, ((0, 0), (3, 5)))[:, 3:-5]))
     assert_within(found, reference.gram(x), matmul_bound(x.T, x, dtype))
+    assert_same_bits(found, found.T)
+    for threads in (1, 3):
+        with fm.num_threads(threads):
+            assert_same_bits(found, fm.gram(x))
+            assert_same_bits(found, fm.gram(np.asfortranarray(x)))
+            assert_same_bits(found, fm.gram(np.pad(x, ((0, 0), (3, 5)))[:, 3:-5]))
 
 
 def test_what_is_not_finite_stays_in_its_rows_of_a_sliced_product(rng):

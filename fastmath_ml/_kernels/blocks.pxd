@@ -43,6 +43,12 @@ cdef enum:
 # Assumes n_rows and n_cols of at least 1 and c_type AS_COMPUTED.
 cdef int multiply_blocks(const Product* p) except -1 nogil
 
+# C = (A - shift) (A - shift)^T by one thread, for an A^T of rows of memory (a_row 1), and sums +=
+# the sums of A - shift along its rows (gram.h). A is of floats, where from_float, or of what is
+# computed in, as the shift is. 0 or OUT_OF_MEMORY.
+cdef int multiply_centred(const Product* p, bint from_float, const void* shift,
+                          double* sums) noexcept nogil
+
 # tile_product of tile.h with nothing to finish, for float (itemsize 4) or double: `x` is a const
 # operands[real]*. Modules that go through it have no tiles of their own compiled into them.
 cdef void multiply_tile(Py_ssize_t rows, Py_ssize_t cols, const void* x, void* c, Py_ssize_t c_row,

@@ -10,7 +10,8 @@ can feed the multiply-adds:
             for each panel of A (tile_rows rows)                    the register tile
 
 An operand that is small, or that few tiles read, is read where it is instead of being packed. Where
-C has few columns, an A that lies by steps of the depth is read in slices of it (depth_slices.h).
+C has few columns, an A that lies by steps of the depth is read in slices of it (depth_slices.h),
+and one thread that has all of A A^T packs what it needs once for both sides (gram.h).
 Where one task has all rows of C (A is flat), nobody else wants its columns of B, and it packs them
 itself, a depth block at a time: they stay in L2. Operands of other types than the computed one are
 converted while they are packed (convert.h).
@@ -34,6 +35,7 @@ from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, cpu_has_fused_pairs, element_bytes, fused_pair, pack_operand, pair,
 )
 from fastmath_ml._kernels.depth_slices cimport multiply_slices, sliced_product
+from fastmath_ml._kernels.gram cimport gram_product, multiply_gram
 from fastmath_ml._kernels.mirror cimport mirror_block
 from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
 from fastmath_ml._kernels.prefetch cimport bring_lines, prefetch_l2
@@ -93,9 +95,6 @@ cdef enum:
     SLICED_ROWS = 64
     SLICED_BYTES = 512 << 10
     SLICED_COLS = 64
-    # Slices of symmetric products stay in L1; those of less steps would load and store C too often.
-    L1_SLICE_BYTES = 16 << 10
-    LEAST_STEPS = 32
     SCRATCH_B = 0
     SCRATCH_A = 1
 
@@ -525,6 +524,17 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
 
 # ---- operands by steps of the depth ----
 
+cdef inline bint is_by_steps(const Product* p) noexcept nogil:
+    """Whether steps of the depth are rows of memory on both sides, and nothing is done to them."""
+    return (p.a_row == 1 and p.a_depth != 1 and p.b_col == 1 and p.computed == FLOATING
+            and p.a_type == AS_COMPUTED and p.b_type == AS_COMPUTED
+            and p.row_scale == NULL and p.col_scale == NULL and p.finish == NULL)
+
+
+cdef inline Py_ssize_t depth_block_of(const Product* p) noexcept nogil:
+    return DEPTH_BLOCK_FLOAT32 if p.itemsize == 4 else DEPTH_BLOCK_FLOAT64
+
+
 cdef struct Slices:
     const Product* product
     Py_ssize_t task_rows
@@ -535,14 +545,11 @@ cdef void multiply_slices_as(Py_ssize_t row, Slices* slices, floating zero) noex
     cdef const Product* p = slices.product
     cdef sliced_product[floating] x
     x.n_rows, x.n_cols, x.depth = min(slices.task_rows, p.n_rows - row), p.n_cols, p.depth
-    x.depth_block = DEPTH_BLOCK_FLOAT32 if sizeof(floating) == 4 else DEPTH_BLOCK_FLOAT64
+    x.depth_block = depth_block_of(p)
     x.a, x.a_depth = <const floating*>p.a + row, p.a_depth
     x.b, x.b_depth = <const floating*>p.b, p.b_depth
     x.c, x.c_row = <floating*>p.c + row * p.c_row, p.c_row
-    x.steps, x.diagonal = SLICE_STEPS, -1
-    if p.symmetric:
-        x.steps = L1_SLICE_BYTES // (p.n_cols * <Py_ssize_t>sizeof(floating))
-        x.diagonal = row
+    x.steps = SLICE_STEPS
     x.accumulate = p.accumulate
     x.sums = NULL
     if p.accumulate or x.depth > x.depth_block:
@@ -565,39 +572,58 @@ cdef void slices_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept 
 
 cdef bint is_sliced(const Product* p) noexcept nogil:
     """Whether multiply_sliced is for it."""
-    if (p.a_row != 1 or p.a_depth == 1 or p.b_col != 1 or p.computed != FLOATING
-            or p.a_type != AS_COMPUTED or p.b_type != AS_COMPUTED
-            or p.row_scale != NULL or p.col_scale != NULL or p.finish != NULL):
-        return False
-    if p.symmetric:
-        return p.depth > MIRROR_DEPTH and p.n_cols * p.itemsize <= L1_SLICE_BYTES // LEAST_STEPS
-    return (p.n_cols <= SLICED_COLS and p.n_rows >= SLICED_ROWS
+    return (not p.symmetric and is_by_steps(p)
+            and p.n_cols <= SLICED_COLS and p.n_rows >= SLICED_ROWS
             and p.n_rows * p.depth * p.itemsize >= SLICED_BYTES)
 
 
 cdef int multiply_sliced(const Product* p) except -1 nogil:
     cdef Slices slices
-    cdef Py_ssize_t n_tasks = 1 if p.symmetric else ceil_div(p.n_rows * p.itemsize, SLICE_BYTES)
+    cdef Py_ssize_t n_tasks = ceil_div(p.n_rows * p.itemsize, SLICE_BYTES)
     if thread_count() > 1:
         n_tasks = max(n_tasks, min(2 * thread_count(), p.n_rows // SLICED_ROWS))
     slices.product = p
-    # Whole vectors: where the rows of a symmetric C begin its columns do.
-    slices.task_rows = ceil_div(ceil_div(p.n_rows, n_tasks), 16) * 16
+    slices.task_rows = ceil_div(p.n_rows, n_tasks)
     slices.out_of_memory = False
     parallel_for(ceil_div(p.n_rows, slices.task_rows), 1,
                  p.n_rows * <double>p.depth * p.n_cols * p.itemsize / 400.0, slices_body, &slices)
-    if slices.out_of_memory:
+    return OUT_OF_MEMORY if slices.out_of_memory else 0
+
+
+cdef int multiply_gram_as(const Product* p, bint from_float, const void* shift, double* sums,
+                          floating zero) noexcept nogil:
+    cdef gram_product[floating] g
+    g.n, g.depth, g.depth_block = p.n_cols, p.depth, depth_block_of(p)
+    g.x, g.x_row, g.from_float = p.a, p.a_depth, from_float
+    g.shift, g.sums = <const floating*>shift, sums
+    g.packed = <floating*>thread_scratch(SCRATCH_B, ceil_div(g.n, tile_cols(zero)) * tile_cols(zero)
+                                         * min(g.depth, g.depth_block) * sizeof(floating))
+    g.c, g.c_row, g.accumulate = <floating*>p.c, p.c_row, p.accumulate
+    if g.packed == NULL:
         return OUT_OF_MEMORY
-    if p.symmetric and p.itemsize == 4:
-        mirror_block(<float*>p.c, p.c_row, 0, p.n_rows, 0, p.n_cols)
-    elif p.symmetric:
-        mirror_block(<double*>p.c, p.c_row, 0, p.n_rows, 0, p.n_cols)
+    multiply_gram(g)
+    mirror_block(g.c, g.c_row, 0, g.n, 0, g.n)
     return 0
+
+
+cdef int multiply_centred(const Product* p, bint from_float, const void* shift,
+                          double* sums) noexcept nogil:
+    if p.itemsize == 4:
+        return multiply_gram_as(p, from_float, shift, sums, <float>0)
+    return multiply_gram_as(p, from_float, shift, sums, <double>0)
+
+
+cdef inline bint is_gram(const Product* p) noexcept nogil:
+    """Whether one thread has all of it, and the panels of a depth block stay in its L2."""
+    return (p.symmetric and is_by_steps(p) and p.depth > MIRROR_DEPTH and thread_count() == 1
+            and p.n_cols * depth_block_of(p) * p.itemsize <= 2 * row_block_bytes)
 
 
 cdef int multiply_blocks(const Product* p) except -1 nogil:
     if is_sliced(p):
         return multiply_sliced(p)
+    if is_gram(p):
+        return multiply_centred(p, False, NULL, NULL)
     if p.computed == FLOATING:
         if p.itemsize == 4:
             return multiply_as(p, FLOAT32_NUMBER, <float>0)

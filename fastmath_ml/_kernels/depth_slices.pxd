@@ -10,6 +10,5 @@ cdef extern from "depth_slices.h" namespace "fm" nogil:
         Py_ssize_t c_row
         T* sums
         bint accumulate
-        Py_ssize_t diagonal
 
     void multiply_slices[T](const sliced_product[T]& x) noexcept

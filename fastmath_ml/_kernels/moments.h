@@ -17,32 +17,11 @@
 #define FASTMATH_ML_MOMENTS_H
 
 #include "transpose.h"
+#include "wide_sums.h"
 
 #include <math.h>
 
 namespace fm {
-
-typedef vec<double> wide;
-typedef float half_floats
-    __attribute__((vector_size(FASTMATH_ML_VECTOR_BYTES / 2), aligned(4), may_alias));
-typedef float own_half_floats __attribute__((vector_size(FASTMATH_ML_VECTOR_BYTES / 2)));
-
-// vlanes(0.0) elements as doubles.
-FM_INLINE wide load_wide(const double *p) { return vload(p); }
-FM_INLINE wide load_wide(const float *p) {
-    const own_half_floats x = *reinterpret_cast<const half_floats *>(p);
-    return wide(__builtin_convertvector(x, wide::native));
-}
-FM_INLINE wide load_wide(const double *p, ptrdiff_t n) { return vload_partial(p, n); }
-FM_INLINE wide load_wide(const float *p, ptrdiff_t n) {
-    float copy[vlanes(0.0)] = {};
-    for (ptrdiff_t i = 0; i < n; i++) copy[i] = p[i];
-    return load_wide(copy);
-}
-FM_INLINE void store_narrow(double *p, wide x) { vstore(p, x); }
-FM_INLINE void store_narrow(float *p, wide x) {
-    *reinterpret_cast<half_floats *>(p) = __builtin_convertvector(x.v, own_half_floats);
-}
 
 constexpr ptrdiff_t LINE_BLOCK = 2048;   // elements
 constexpr ptrdiff_t ROW_BLOCK = 128;     // rows of a strip

@@ -20,7 +20,9 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY, Product, multiply_blocks
+from fastmath_ml._kernels.blocks cimport (
+    OUT_OF_MEMORY, Product, multiply_blocks, multiply_centred,
+)
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.sums cimport add_array
 
@@ -52,9 +54,8 @@ cdef extern from "moments.h" namespace "fm" nogil:
 cdef extern from "covariance.h" namespace "fm" nogil:
     void centre_floats(const float* x, Py_ssize_t n, const float* high, const float* low,
                        Py_ssize_t step, float* out) noexcept
-    void shift_block[X, T](const X* x, Py_ssize_t stride, bint by_features, Py_ssize_t n,
-                           Py_ssize_t n_features, const T* shift, T* out, Py_ssize_t out_stride,
-                           double* sums) noexcept
+    void shift_lines[X, T](const X* x, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t n_lines,
+                           const T* shift, T* out, Py_ssize_t out_stride, double* sums) noexcept
 
 cdef enum:
     # The largest number of features whose products are summed segment by segment.
@@ -355,27 +356,36 @@ cdef void product_of(const Covariance* p, const void* centred, Py_ssize_t n, voi
 cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
                              void* context) noexcept nogil:
     cdef Covariance* p = <Covariance*>context
-    cdef Py_ssize_t n, at, first = begin, size = p.types % 10
-    cdef void* centred = thread_scratch(SCRATCH_CENTRED, p.block * p.n_features * size)
+    cdef Py_ssize_t n, first = begin, size = p.types % 10, x_size = p.types // 10
+    cdef const char* x = <const char*>p.x
     cdef double* sums = <double*>(<char*>partial + product_bytes(p))
+    cdef const void* shift
+    cdef void* centred
     cdef Product q
+    memset(sums, 0, sum_bytes(p))
+    if p.sums != NULL and not p.by_features:
+        product_of(p, x + begin * p.stride * x_size, end - begin, partial, False, &q)
+        q.a_depth = p.stride
+        shift = p.high if size == 4 else <const void*>p.mean
+        if multiply_centred(&q, x_size == 4, shift, sums):
+            p.failed = True
+        return
+    centred = thread_scratch(SCRATCH_CENTRED, p.block * p.n_features * size)
     if centred == NULL:
         p.failed = True
         return
-    memset(sums, 0, sum_bytes(p))
     while begin < end:
         n = min(p.block, end - begin)
-        at = begin if p.by_features else begin * p.stride
         if p.sums == NULL:
             centre_part(p, begin, n, centred, 0, p.n_features if p.by_features else n)
         elif p.types == 44:
-            shift_block(<const float*>p.x + at, p.stride, p.by_features, n, p.n_features, p.high,
+            shift_lines(<const float*>x + begin, p.stride, n, p.n_features, p.high,
                         <float*>centred, p.block, sums)
         elif p.types == 48:
-            shift_block(<const float*>p.x + at, p.stride, p.by_features, n, p.n_features, p.mean,
+            shift_lines(<const float*>x + begin, p.stride, n, p.n_features, p.mean,
                         <double*>centred, p.block, sums)
         else:
-            shift_block(<const double*>p.x + at, p.stride, p.by_features, n, p.n_features, p.mean,
+            shift_lines(<const double*>x + begin, p.stride, n, p.n_features, p.mean,
                         <double*>centred, p.block, sums)
         product_of(p, centred, n, partial, begin > first, &q)
         if multiply_blocks(&q):

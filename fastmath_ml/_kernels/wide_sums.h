@@ -1,10 +1,46 @@
-// Sums in double of vectors of either type.
+// Float and double as double, and sums in double.
 #ifndef FASTMATH_ML_WIDE_SUMS_H
 #define FASTMATH_ML_WIDE_SUMS_H
+
+#include <type_traits>
 
 #include "simd.h"
 
 namespace fm {
+
+typedef vec<double> wide;
+typedef float half_floats
+    __attribute__((vector_size(FASTMATH_ML_VECTOR_BYTES / 2), aligned(4), may_alias));
+typedef float own_half_floats __attribute__((vector_size(FASTMATH_ML_VECTOR_BYTES / 2)));
+
+// vlanes(0.0) elements as doubles.
+FM_INLINE wide load_wide(const double *p) { return vload(p); }
+FM_INLINE wide load_wide(const float *p) {
+    const own_half_floats x = *reinterpret_cast<const half_floats *>(p);
+    return wide(__builtin_convertvector(x, wide::native));
+}
+FM_INLINE wide load_wide(const double *p, ptrdiff_t n) { return vload_partial(p, n); }
+FM_INLINE wide load_wide(const float *p, ptrdiff_t n) {
+    float copy[vlanes(0.0)] = {};
+    for (ptrdiff_t i = 0; i < n; i++) copy[i] = p[i];
+    return load_wide(copy);
+}
+FM_INLINE void store_narrow(double *p, wide x) { vstore(p, x); }
+FM_INLINE void store_narrow(float *p, wide x) {
+    *reinterpret_cast<half_floats *>(p) = __builtin_convertvector(x.v, own_half_floats);
+}
+
+// A vector of T, or its first n elements, from float or T.
+template <class T> FM_INLINE vec<T> load_as(const T *p) { return vload(p); }
+template <class T> FM_INLINE vec<T> load_as(const T *p, ptrdiff_t n) { return vload_partial(p, n); }
+template <class T, class = std::enable_if_t<std::is_same_v<T, double>>>
+FM_INLINE wide load_as(const float *p) {
+    return load_wide(p);
+}
+template <class T, class = std::enable_if_t<std::is_same_v<T, double>>>
+FM_INLINE wide load_as(const float *p, ptrdiff_t n) {
+    return load_wide(p, n);
+}
 
 FM_INLINE vec<double> widened(vec<double> x) { return x; }
 FM_INLINE vec<double> widened(vec<float> x) { return vwiden_low(x) + vwiden_high(x); }
