@@ -22,7 +22,7 @@ import numpy as np
 from ._arrays import FloatArray, as_array, computing_dtype, ready
 from ._kernels.power import block_power
 from ._kernels.products import matmul_stack
-from ._kernels.sparse import csr_product
+from ._kernels.sparse import csr_product, csr_transpose
 
 Block = FloatArray
 
@@ -80,7 +80,11 @@ class Sparse:
     @property
     def transpose(self) -> Any:
         if self._transpose is None:
-            self._transpose = self.csr.T.tocsr()
+            csr, (n_rows, n_columns) = self.csr, self.shape
+            data, indices = np.empty(csr.nnz, csr.dtype), np.empty(csr.nnz, csr.indices.dtype)
+            indptr = np.empty(n_columns + 1, csr.indptr.dtype)
+            csr_transpose(csr.data, csr.indices, csr.indptr, data, indices, indptr)
+            self._transpose = type(csr)((data, indices, indptr), shape=(n_columns, n_rows))
         return self._transpose
 
     @staticmethod

@@ -7,6 +7,7 @@ from helpers import LAYOUTS, assert_same_bits, eps, layout
 from scipy.sparse.linalg import aslinearoperator
 
 import fastmath_ml as fm
+from fastmath_ml._operators import Sparse
 
 METHODS = ["auto", "krylov", "power", "randomized"]
 
@@ -92,6 +93,41 @@ def test_sparse_matrices_and_operators(rng, kind, shape, dtype):
     operator = fm.svd_topk(aslinearoperator(a), 3, rng=0)
     check_triplets(a, operator, 3)
     np.testing.assert_allclose(operator.S, fm.svd_topk(a, 3, rng=0).S, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [sp.csr_array, sp.csr_matrix])
+@pytest.mark.parametrize("index", ["int32", "int64"])
+def test_the_transpose_of_a_sparse_matrix_is_scipys(rng, kind, index, dtype):
+    """Rows without entries and with all of them, in any order, some of them twice."""
+    n_rows, n_columns, n = 300, 170, 4000
+    rows = rng.integers(20, n_rows - 20, n)
+    rows[:500] = 77
+    rows.sort()
+    indptr = np.searchsorted(rows, np.arange(n_rows + 1)).astype(index)
+    columns = rng.integers(3, n_columns, n).astype(index)
+    a = kind((rng.standard_normal(n).astype(dtype), columns, indptr), shape=(n_rows, n_columns))
+    for some in (a, a[:1], a[77:78], kind((4, 9), dtype=dtype)):
+        want = some.T.tocsr()
+        for threads in (1, 2, 7):
+            with fm.num_threads(threads):
+                found = Sparse(some).transpose
+            assert found.shape == want.shape
+            for name in ("data", "indices", "indptr"):
+                assert_same_bits(getattr(found, name), getattr(want, name))
+
+
+@pytest.mark.parametrize("n_vectors", [1, 5, 8, 16, 32])
+def test_the_place_of_the_vectors_of_a_sparse_product_does_not_matter(rng, dtype, n_vectors):
+    a = sp.random_array((200, 50), density=0.3, rng=rng, dtype=dtype).tocsr()
+    numbers = rng.standard_normal(50 * n_vectors + 16).astype(dtype)
+    products = []
+    for first in range(16):
+        x = np.empty_like(numbers)[first : first + 50 * n_vectors].reshape(50, n_vectors)
+        x[:] = numbers[: x.size].reshape(x.shape)
+        products.append(Sparse(a).forward(x))
+    np.testing.assert_allclose(products[0], a @ x, atol=50 * eps(dtype) * abs(a @ abs(x)).max())
+    for other in products[1:]:
+        assert_same_bits(products[0], other)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

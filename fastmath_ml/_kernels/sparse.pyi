@@ -9,3 +9,11 @@ def csr_product(
     x: npt.NDArray[Any],
     y: npt.NDArray[Any],
 ) -> None: ...
+def csr_transpose(
+    data: npt.NDArray[Any],
+    indices: npt.NDArray[Any],
+    indptr: npt.NDArray[Any],
+    to_data: npt.NDArray[Any],
+    to_indices: npt.NDArray[Any],
+    to_indptr: npt.NDArray[Any],
+) -> None: ...

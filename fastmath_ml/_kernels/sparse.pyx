@@ -12,11 +12,14 @@ the length of a row; with a single vector they are in float64.
 """
 
 from cython cimport floating as real
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.pool cimport parallel_for
+from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
+from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vstore_partial,
 )
@@ -25,6 +28,9 @@ cnp.import_array()
 
 cdef enum:
     SUM_BLOCK = 512
+    COPIED_BYTES = 16 << 20     # of X at most
+    SCRATCH_X = 0
+    AHEAD = 16                  # nonzeros before it is placed, a place is asked for
     STRIP = 4                   # vectors of a row of Y that are summed at a time
 
 ctypedef fused index:
@@ -143,6 +149,8 @@ def csr_product(cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.n
     has checked all this.
     """
     cdef Csr m
+    cdef Py_ssize_t x_bytes
+    cdef void* aligned_x
     cdef double work_ns
     m.itemsize = cnp.PyArray_ITEMSIZE(data)
     m.indexsize = cnp.PyArray_ITEMSIZE(indices)
@@ -153,7 +161,147 @@ def csr_product(cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.n
     m.indptr = cnp.PyArray_DATA(indptr)
     m.x = cnp.PyArray_DATA(x)
     m.y = cnp.PyArray_DATA(y)
+    # Rows that lie across lines of the cache cost two of them each time that they are gathered.
+    x_bytes = cnp.PyArray_NBYTES(x)
+    if (m.n_vectors * m.itemsize % 64 == 0 and <uintptr_t>m.x % 64 and x_bytes <= COPIED_BYTES
+            and cnp.PyArray_DIM(data, 0) >= 4 * cnp.PyArray_DIM(x, 0)):
+        aligned_x = thread_scratch(SCRATCH_X, x_bytes)
+        if aligned_x != NULL:
+            memcpy(aligned_x, m.x, x_bytes)
+            m.x = aligned_x
     work_ns = (cnp.PyArray_DIM(data, 0) * (0.6 + 0.01 * m.n_vectors * m.itemsize)
                + 2.0 * m.n_rows)
     with nogil:
         parallel_for(m.n_rows, 1, work_ns, gather_body, &m)
+
+
+# ---- the transpose ----
+
+cdef struct Transposition:
+    Py_ssize_t itemsize, indexsize, n_rows, n_cols, n_parts
+    const void* data
+    const void* indices
+    const void* indptr
+    void* places                # n_parts x n_cols: how many, then where the next one goes
+    void* to_data
+    void* to_indices
+
+
+cdef Py_ssize_t first_row(const Transposition* t, Py_ssize_t part, index unused) noexcept nogil:
+    """Where a part begins that has its share of the nonzeros."""
+    cdef const index* indptr = <const index*>t.indptr
+    cdef Py_ssize_t low = 0, high = t.n_rows, middle
+    cdef Py_ssize_t wanted = indptr[t.n_rows] // t.n_parts * part
+    if part == t.n_parts:
+        return t.n_rows
+    while low < high:
+        middle = (low + high) // 2
+        if indptr[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+cdef void count_part(const Transposition* t, Py_ssize_t part, index unused) noexcept nogil:
+    cdef const index* indptr = <const index*>t.indptr
+    cdef const index* indices = <const index*>t.indices
+    cdef index* count = <index*>t.places + part * t.n_cols
+    cdef Py_ssize_t i
+    memset(count, 0, t.n_cols * sizeof(index))
+    for i in range(indptr[first_row(t, part, unused)], indptr[first_row(t, part + 1, unused)]):
+        count[indices[i]] += 1
+
+
+cdef void count_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    cdef const Transposition* t = <const Transposition*>context
+    cdef Py_ssize_t part
+    for part in range(begin, end):
+        if t.indexsize == 4:
+            count_part(t, part, <int32_t>0)
+        else:
+            count_part(t, part, <int64_t>0)
+
+
+cdef void begin_rows(const Transposition* t, index* to_indptr) noexcept nogil:
+    """Counts become places: of the rows of the transpose, and in them of the parts."""
+    cdef Py_ssize_t col, part
+    cdef index* place
+    cdef index n, total = 0
+    for col in range(t.n_cols):
+        to_indptr[col] = total
+        for part in range(t.n_parts):
+            place = <index*>t.places + part * t.n_cols + col
+            n = place[0]
+            place[0] = total
+            total += n
+    to_indptr[t.n_cols] = total
+
+
+cdef void place_part(const Transposition* t, Py_ssize_t part, real zero,
+                     index unused) noexcept nogil:
+    cdef const index* indptr = <const index*>t.indptr
+    cdef const index* indices = <const index*>t.indices
+    cdef index* place = <index*>t.places + part * t.n_cols
+    cdef index at
+    cdef Py_ssize_t row, i, n_stored = indptr[t.n_rows]
+    for row in range(first_row(t, part, unused), first_row(t, part + 1, unused)):
+        for i in range(indptr[row], indptr[row + 1]):
+            if i + AHEAD < n_stored:
+                at = place[indices[i + AHEAD]]
+                prefetch_l2(<index*>t.to_indices + at)
+                prefetch_l2(<real*>t.to_data + at)
+            at = place[indices[i]]
+            place[indices[i]] = at + 1
+            (<index*>t.to_indices)[at] = <index>row
+            (<real*>t.to_data)[at] = (<const real*>t.data)[i]
+
+
+cdef void place_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    cdef const Transposition* t = <const Transposition*>context
+    cdef Py_ssize_t part
+    for part in range(begin, end):
+        if t.itemsize == 4 and t.indexsize == 4:
+            place_part(t, part, <float>0, <int32_t>0)
+        elif t.itemsize == 4:
+            place_part(t, part, <float>0, <int64_t>0)
+        elif t.indexsize == 4:
+            place_part(t, part, <double>0, <int32_t>0)
+        else:
+            place_part(t, part, <double>0, <int64_t>0)
+
+
+def csr_transpose(cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray to_data,
+                  cnp.ndarray to_indices, cnp.ndarray to_indptr):
+    """The transpose of a CSR matrix in CSR form, entries of a row in the order of their columns.
+
+    Types and what the caller has checked as for csr_product; indptr begins with 0, and to_data and
+    to_indices have room for the nonzeros. Each thread has some of the rows, and its own places for
+    them in the rows of the transpose.
+    """
+    cdef Transposition t
+    cdef double work_ns
+    t.itemsize = cnp.PyArray_ITEMSIZE(data)
+    t.indexsize = cnp.PyArray_ITEMSIZE(indices)
+    t.n_rows = cnp.PyArray_DIM(indptr, 0) - 1
+    t.n_cols = cnp.PyArray_DIM(to_indptr, 0) - 1
+    t.data = cnp.PyArray_DATA(data)
+    t.indices = cnp.PyArray_DATA(indices)
+    t.indptr = cnp.PyArray_DATA(indptr)
+    t.to_data = cnp.PyArray_DATA(to_data)
+    t.to_indices = cnp.PyArray_DATA(to_indices)
+    work_ns = 4.0 * cnp.PyArray_DIM(to_data, 0)
+    t.n_parts = thread_count()
+    t.places = malloc(t.n_parts * t.n_cols * t.indexsize)
+    if t.places == NULL:
+        raise MemoryError("no memory for the columns of a matrix")
+    try:
+        with nogil:
+            parallel_for(t.n_parts, 1, work_ns / 4, count_body, &t)
+            if t.indexsize == 4:
+                begin_rows(&t, <int32_t*>cnp.PyArray_DATA(to_indptr))
+            else:
+                begin_rows(&t, <int64_t*>cnp.PyArray_DATA(to_indptr))
+            parallel_for(t.n_parts, 1, work_ns, place_body, &t)
+    finally:
+        free(t.places)
