@@ -123,8 +123,8 @@ def scatter_about_mean(
     Large data are read once, about the mean of some observations from all over them; twice where
     that turns out to be far from the mean of all.
     """
-    is_one_pass = len(out) <= MOST_SHIFTED and x.itemsize <= out.itemsize
-    if is_one_pass and x.size >= ONE_PASS_SIZE:
+    is_large = x.size >= ONE_PASS_SIZE
+    if is_large and len(out) <= MOST_SHIFTED and x.itemsize <= out.itemsize:
         some = x[:, :: -(-x.shape[1] // N_SOME)].T if by_features else x[:: -(-len(x) // N_SOME)]
         with np.errstate(all="ignore"):
             # Of equal numbers exactly that number where long double is wider; else a number of so
@@ -136,7 +136,8 @@ def scatter_about_mean(
         sums = np.empty_like(shift)
         if scatter_matrix(x, by_features, shift, None, out, sums):
             return np.asarray(shift + sums / x.shape[1 if by_features else 0])
-    mean = np.ascontiguousarray(moments_of(features_of(x, by_features), False, False).mean.ravel())
+    lines = features_of(x, by_features)
+    mean = np.asarray(moments_of(lines, False, False).mean.ravel())
     scatter_matrix(x, by_features, mean, None, out)
     return mean
 

@@ -14,6 +14,7 @@ look at A itself: `check_finite`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -215,12 +216,15 @@ def _sparse_operator(a: Any) -> Sparse:
     dtype = computing_dtype(a.dtype, "a")
     by_columns = a.format == "csc"
     csr = a.T if by_columns else a.tocsr()
-    if csr.dtype != dtype or not csr.data.dtype.isnative:
-        csr = csr.astype(dtype)
-    if csr.indices.dtype != csr.indptr.dtype or not csr.data.flags.carray:
-        csr = csr.copy()
-        wide = np.result_type(csr.indices.dtype, csr.indptr.dtype)
-        csr.indices, csr.indptr = csr.indices.astype(wide), csr.indptr.astype(wide)
+    # Of one integer type, which row numbers fit as well, and as the kernels read them.
+    is_narrow = csr.indices.dtype == csr.indptr.dtype == np.int32 and max(csr.shape) < 1 << 31
+    index = np.dtype(np.int32 if is_narrow else np.int64)
+    csr, given = copy.copy(csr), csr
+    csr.data = np.require(given.data, dtype, ["C", "A"])
+    csr.indices = np.require(given.indices, index, ["C", "A"])
+    csr.indptr = np.require(given.indptr, index, ["C", "A"])
+    if len(csr.indptr) != csr.shape[0] + 1 or csr.indptr[0] or (np.diff(csr.indptr) < 0).any():
+        raise ValueError("a has row pointers that do not rise from 0; expected a valid CSR matrix")
     n_stored = int(csr.indptr[-1])
     stored = csr.indices[:n_stored]
     if n_stored > min(len(csr.indices), len(csr.data)) or (

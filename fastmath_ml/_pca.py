@@ -222,7 +222,8 @@ def randomized_svd(
     n_components : int
         How many singular values and vectors.
     n_oversamples : int, default 10
-        Vectors that are iterated beyond n_components.
+        Vectors that are iterated beyond n_components; in place of those that would not fill a cache
+        line a step more is taken.
     n_iter : int or 'auto', default 'auto'
         The accuracy wanted: that of so many steps of subspace iteration, which block Krylov steps
         reach with fewer products. 'auto' stands for scikit-learn's 7 steps (4 where n_components is
@@ -290,11 +291,11 @@ def randomized_svd(
     is_transposed = n_samples < n_features if transpose == "auto" else bool(transpose)
     if is_transposed:
         operator = operator.transposed()
-    width = block_of(k, 0 if n_steps is None else n_oversamples, smaller, operator.dtype)
+    width, n_more = _block(k, n_oversamples, smaller, operator.dtype, n_steps)
     source = _generator(random_state)
 
     def solve(operator: Any, start: FloatArray) -> Triplets:
-        return _as_exact_as(operator, start, k, n_steps, source)
+        return _as_exact_as(operator, start, k, n_steps, n_more, source)
 
     start = random_block(source, operator.shape[1], width, operator.dtype)
     found, factor = in_range(solve, operator, start)
@@ -310,8 +311,25 @@ def _generator(random_state: Any) -> np.random.Generator:
     return make_rng(np.random.mtrand._rand if random_state is None else random_state)
 
 
+def _block(
+    k: int, n_oversamples: int, smaller: int, dtype: np.dtype[Any], n_steps: int | None
+) -> tuple[int, int]:
+    """How many vectors are iterated, and how many Krylov steps more for those that are not.
+
+    One step more is worth more than the vectors of a cache line that would not be full, if some
+    beyond k are left. Who asks for one step or none gets the vectors.
+    """
+    if n_steps is None:
+        return block_of(k, 0, smaller, dtype), 0
+    width, line = block_of(k, n_oversamples, smaller, dtype), 64 // dtype.itemsize
+    full_lines = (k + n_oversamples) // line * line
+    if n_steps >= 2 and k + 4 <= full_lines < width < smaller:
+        return full_lines, 1
+    return width, 0
+
+
 def _as_exact_as(
-    operator: Any, start: FloatArray, k: int, n_steps: int | None, rng: Any
+    operator: Any, start: FloatArray, k: int, n_steps: int | None, n_more: int, rng: Any
 ) -> Triplets:
     """As exact as n_steps of subspace iteration, for fewer operations.
 
@@ -321,7 +339,7 @@ def _as_exact_as(
     """
     n_columns, width = start.shape
     q = default_steps(k, operator.shape) if n_steps is None else n_steps
-    n_krylov = min(q + 1, (q + 5) // 2)
+    n_krylov = min(q + 1, (q + 5) // 2) + n_more
     # m n^2 operations against 4 m n width for each step. Who asks for one step or none wants to see
     # what that gives.
     if isinstance(operator, Dense) and q >= 2 and n_columns <= 4 * width * (n_krylov + 1):

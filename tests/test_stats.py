@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastmath_ml as fm
+from fastmath_ml import _moments
 from fastmath_ml._kernels.moments import scatter_matrix
 
 S, R = fm.stats, fm.reference.stats
@@ -298,6 +299,27 @@ def test_covariance_of_large_data(rng, types, n_variables):
     huge = np.finfo(dtype).max ** 0.52 * rng.standard_normal((n, n_variables)).astype(dtype)
     squares = S.cov(huge, rowvar=False, dtype=wanted).diagonal()
     assert (np.isinf(squares) == (dtype == result)).all()
+
+
+@pytest.mark.parametrize("types", [("float32", "float32"), ("float32", None), ("float64", None)])
+@pytest.mark.parametrize("n_variables", [1, 3, 7, 17, 40])
+def test_covariance_in_one_pass_of_any_layout(rng, monkeypatch, types, n_variables):
+    monkeypatch.setattr(_moments, "ONE_PASS_SIZE", 1)
+    x = (rng.standard_normal((5003, n_variables)) + 2).astype(types[0])
+    x[:, 0] *= 10
+    exact = R.cov(x, rowvar=False)
+    bound = 50 * eps(types[1] or "float64") * exact.max()
+    by_rows = [x, np.pad(x, ((0, 0), (1, 2)))[:, 1:-2], np.asfortranarray(x)]
+    for some in by_rows:
+        results = []
+        for threads in (1, 2, 3):
+            with fm.num_threads(threads):
+                results.append(S.cov(some, rowvar=False, dtype=types[1]))
+        np.testing.assert_allclose(results[0], exact, rtol=0, atol=bound)
+        for other in results[1:]:
+            assert_same_bits(results[0], other)
+    found = S.cov(x[::-1], rowvar=False, dtype=types[1])
+    np.testing.assert_allclose(found, exact, rtol=0, atol=bound)
 
 
 def test_a_shift_far_from_the_mean_is_seen(rng, dtype):

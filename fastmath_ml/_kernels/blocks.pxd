@@ -44,10 +44,11 @@ cdef enum:
 cdef int multiply_blocks(const Product* p) except -1 nogil
 
 # C = (A - shift) (A - shift)^T by one thread, for an A^T of rows of memory (a_row 1), and sums +=
-# the sums of A - shift along its rows (gram.h). A is of floats, where from_float, or of what is
-# computed in, as the shift is. 0 or OUT_OF_MEMORY.
-cdef int multiply_centred(const Product* p, bint from_float, const void* shift,
-                          double* sums) noexcept nogil
+# the sums of A - shift along its rows (gram.h; room for 16 more), or A A^T where shift is NULL. A
+# is of floats, where from_float, or of what is computed in, as the shift is. The panels of a depth
+# block should stay in L2. 0 or OUT_OF_MEMORY.
+cdef int multiply_gram_alone(const Product* p, bint from_float, const void* shift,
+                             double* sums) noexcept nogil
 
 # tile_product of tile.h with nothing to finish, for float (itemsize 4) or double: `x` is a const
 # operands[real]*. Modules that go through it have no tiles of their own compiled into them.

@@ -583,7 +583,8 @@ cdef int multiply_sliced(const Product* p) except -1 nogil:
     if thread_count() > 1:
         n_tasks = max(n_tasks, min(2 * thread_count(), p.n_rows // SLICED_ROWS))
     slices.product = p
-    slices.task_rows = ceil_div(p.n_rows, n_tasks)
+    # Whole lines of the cache of rows of memory.
+    slices.task_rows = ceil_div(ceil_div(p.n_rows, n_tasks), 16) * 16
     slices.out_of_memory = False
     parallel_for(ceil_div(p.n_rows, slices.task_rows), 1,
                  p.n_rows * <double>p.depth * p.n_cols * p.itemsize / 400.0, slices_body, &slices)
@@ -606,24 +607,28 @@ cdef int multiply_gram_as(const Product* p, bint from_float, const void* shift, 
     return 0
 
 
-cdef int multiply_centred(const Product* p, bint from_float, const void* shift,
-                          double* sums) noexcept nogil:
+cdef int multiply_gram_alone(const Product* p, bint from_float, const void* shift,
+                             double* sums) noexcept nogil:
     if p.itemsize == 4:
         return multiply_gram_as(p, from_float, shift, sums, <float>0)
     return multiply_gram_as(p, from_float, shift, sums, <double>0)
 
 
 cdef inline bint is_gram(const Product* p) noexcept nogil:
-    """Whether one thread has all of it, and the panels of a depth block stay in its L2."""
+    """Whether one thread has all of it, the panels of a depth block stay in its L2, and tiles of
+    a panel's rows are not low. The bits are those of the other ways: the depth blocks are the same.
+    """
+    cdef Py_ssize_t width = tile_cols(<float>0) if p.itemsize == 4 else tile_cols(<double>0)
     return (p.symmetric and is_by_steps(p) and p.depth > MIRROR_DEPTH and thread_count() == 1
-            and p.n_cols * depth_block_of(p) * p.itemsize <= 2 * row_block_bytes)
+            and p.n_cols * depth_block_of(p) * p.itemsize <= 2 * row_block_bytes
+            and 2 * width > tile_rows(<float>0))
 
 
 cdef int multiply_blocks(const Product* p) except -1 nogil:
     if is_sliced(p):
         return multiply_sliced(p)
     if is_gram(p):
-        return multiply_centred(p, False, NULL, NULL)
+        return multiply_gram_alone(p, False, NULL, NULL)
     if p.computed == FLOATING:
         if p.itemsize == 4:
             return multiply_as(p, FLOAT32_NUMBER, <float>0)

@@ -2,7 +2,6 @@
 #ifndef FASTMATH_ML_COVARIANCE_H
 #define FASTMATH_ML_COVARIANCE_H
 
-#include "moments.h"
 #include "wide_sums.h"
 
 namespace fm {

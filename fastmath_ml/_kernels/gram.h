@@ -1,7 +1,7 @@
 // Symmetric products of few columns and many rows: C = X^T X, or (X - shift)^T (X - shift).
 //
-// A block of rows that fits L2 is packed once, in panels as wide as a tile; they are both operands.
-// While its tiles are computed the next block is on its way from memory. The shift is subtracted
+// A block of rows is packed once, in panels as wide as a tile; they are both operands, and should
+// stay in L2. Full tiles ask for some of the next block meanwhile. The shift is subtracted
 // as the rows are packed, and costs nothing but that.
 #ifndef FASTMATH_ML_GRAM_H
 #define FASTMATH_ML_GRAM_H

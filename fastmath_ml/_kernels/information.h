@@ -193,6 +193,9 @@ struct jensen_terms {
     }
 };
 
+FM_INLINE vec<double> widened(vec<double> x) { return x; }
+FM_INLINE vec<double> widened(vec<float> x) { return vwiden_low(x) + vwiden_high(x); }
+
 // Sums of lanes in double.
 template <class T> struct wide_sum;
 template <> struct wide_sum<double> {

@@ -397,7 +397,7 @@ cdef void add_segment(void* total, const void* partial, void* context) noexcept 
     cdef Py_ssize_t n_numbers = s.n_models + s.n_outputs, n_weights = s.n_outputs * s.n_features
     cdef double* grad = <double*>total + n_numbers
     cdef const double* part = <const double*>partial + n_numbers
-    add_array(<double*>total, <const double*>partial, n_numbers)
+    add_numbers(total, partial, context)
     if s.itemsize == 4:
         add_array(grad, <const float*>part, n_weights)
     else:

@@ -9,10 +9,11 @@ precision throughout (moments.h says how):
 A few long lines are cut into segments fixed by the shape, merged in their order.
 
 The covariance matrix is the product of the centred data with itself, of which the GEMM engine
-computes one triangle. Blocks of observations are centred into scratch memory, so that there is
-neither a centred copy nor the cancellation of X^T X - n m m^T. Segments of the observations, fixed
-by the shape, are the work of the threads while the result is small; they are added up in double.
-The blocks of a larger result are the work of the threads, one block of observations after another.
+computes one triangle. Blocks of observations are centred into scratch memory, or as they are
+packed, so that there is neither a centred copy nor the cancellation of X^T X - n m m^T. Segments of
+the observations, fixed by the shape, are the work of the threads while the result is small; they
+are added up in double. The blocks of a larger result are the work of the threads, one block of
+observations after another.
 """
 
 from libc.math cimport INFINITY
@@ -21,7 +22,7 @@ from libc.string cimport memset
 cimport numpy as cnp
 
 from fastmath_ml._kernels.blocks cimport (
-    OUT_OF_MEMORY, Product, multiply_blocks, multiply_centred,
+    OUT_OF_MEMORY, Product, multiply_blocks, multiply_gram_alone,
 )
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.sums cimport add_array
@@ -58,9 +59,9 @@ cdef extern from "covariance.h" namespace "fm" nogil:
                            const T* shift, T* out, Py_ssize_t out_stride, double* sums) noexcept
 
 cdef enum:
+    SEGMENT = 1 << 16               # elements of a line, or of a column times their number
     # The largest number of features whose products are summed segment by segment.
     FEW_FEATURES = 256
-    SEGMENT = 1 << 16               # elements of a line, or of a column times their number
     # Observations of a segment and of a block that is centred at once, and bytes of the latter.
     COVARIANCE_SEGMENT = 2048
     COVARIANCE_BLOCK = 256
@@ -365,9 +366,9 @@ cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
     memset(sums, 0, sum_bytes(p))
     if p.sums != NULL and not p.by_features:
         product_of(p, x + begin * p.stride * x_size, end - begin, partial, False, &q)
-        q.a_depth = p.stride
+        q.a_depth = q.b_depth = p.stride
         shift = p.high if size == 4 else <const void*>p.mean
-        if multiply_centred(&q, x_size == 4, shift, sums):
+        if multiply_gram_alone(&q, x_size == 4, shift, sums):
             p.failed = True
         return
     centred = thread_scratch(SCRATCH_CENTRED, p.block * p.n_features * size)
@@ -457,7 +458,8 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
 
     With `sums`, float64 (n_features,), `mean` is only near it, numbers of out's dtype: out is about
     the true mean all the same, which is mean + sums / n. False, and nothing to be used, where it
-    was not near enough. That takes no weights, at most MOST_SHIFTED features and no narrower out.
+    was not near enough. With `sums` there are no weights, at most MOST_SHIFTED features and no out
+    narrower than x.
 
     x is (n, n_features) or, by_features, (n_features, n), float32 or float64, with unit stride
     along its last axis; mean float64 (n_features,), weights float64 (n,) square roots of the

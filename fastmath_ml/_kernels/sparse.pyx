@@ -165,10 +165,11 @@ def csr_product(cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.n
     x_bytes = cnp.PyArray_NBYTES(x)
     if (m.n_vectors * m.itemsize % 64 == 0 and <uintptr_t>m.x % 64 and x_bytes <= COPIED_BYTES
             and cnp.PyArray_DIM(data, 0) >= 4 * cnp.PyArray_DIM(x, 0)):
-        aligned_x = thread_scratch(SCRATCH_X, x_bytes)
-        if aligned_x != NULL:
-            memcpy(aligned_x, m.x, x_bytes)
-            m.x = aligned_x
+        with nogil:
+            aligned_x = thread_scratch(SCRATCH_X, x_bytes)
+            if aligned_x != NULL:
+                memcpy(aligned_x, m.x, x_bytes)
+                m.x = aligned_x
     work_ns = (cnp.PyArray_DIM(data, 0) * (0.6 + 0.01 * m.n_vectors * m.itemsize)
                + 2.0 * m.n_rows)
     with nogil:
@@ -280,7 +281,8 @@ def csr_transpose(cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp
     them in the rows of the transpose.
     """
     cdef Transposition t
-    cdef double work_ns
+    cdef Py_ssize_t n_stored = cnp.PyArray_DIM(to_data, 0)
+    cdef double work_ns = 4.0 * n_stored
     t.itemsize = cnp.PyArray_ITEMSIZE(data)
     t.indexsize = cnp.PyArray_ITEMSIZE(indices)
     t.n_rows = cnp.PyArray_DIM(indptr, 0) - 1
@@ -290,8 +292,8 @@ def csr_transpose(cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp
     t.indptr = cnp.PyArray_DATA(indptr)
     t.to_data = cnp.PyArray_DATA(to_data)
     t.to_indices = cnp.PyArray_DATA(to_indices)
-    work_ns = 4.0 * cnp.PyArray_DIM(to_data, 0)
-    t.n_parts = thread_count()
+    # The places of a part are to be few beside its nonzeros.
+    t.n_parts = max(<Py_ssize_t>1, min(<Py_ssize_t>thread_count(), n_stored // (4 * t.n_cols)))
     t.places = malloc(t.n_parts * t.n_cols * t.indexsize)
     if t.places == NULL:
         raise MemoryError("no memory for the columns of a matrix")

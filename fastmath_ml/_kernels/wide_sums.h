@@ -42,8 +42,6 @@ FM_INLINE wide load_as(const float *p, ptrdiff_t n) {
     return load_wide(p, n);
 }
 
-FM_INLINE vec<double> widened(vec<double> x) { return x; }
-FM_INLINE vec<double> widened(vec<float> x) { return vwiden_low(x) + vwiden_high(x); }
 FM_INLINE void add_to(double *sums, vec<double> x) { vstore(sums, vload(sums) + x); }
 FM_INLINE void add_to(double *sums, vec<float> x) {
     add_to(sums, vwiden_low(x));
