@@ -36,6 +36,14 @@ cdef struct Product:
     Py_ssize_t first_row, first_col     # added to the place of a tile that the finish is told
 
 cdef enum:
+    # Steps of the depth that stay in registers before they are added to C.
+    DEPTH_BLOCK_FLOAT32 = 384
+    DEPTH_BLOCK_FLOAT64 = 256
+
+cdef inline Py_ssize_t depth_block_of(Py_ssize_t itemsize) noexcept nogil:
+    return DEPTH_BLOCK_FLOAT32 if itemsize == 4 else DEPTH_BLOCK_FLOAT64
+
+cdef enum:
     OUT_OF_MEMORY = 1
 
 # 0; OUT_OF_MEMORY where memory for packing was not to be had; -1 with an exception set where a

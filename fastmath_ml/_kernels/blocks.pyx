@@ -41,7 +41,7 @@ from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratc
 from fastmath_ml._kernels.prefetch cimport bring_lines, prefetch_l2
 from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.tile cimport (
-    keep, keep_packed, operands, tile_cols, tile_product, tile_rows,
+    ceil_div, even_height, keep, keep_packed, operands, tile_cols, tile_product, tile_rows,
 )
 from fastmath_ml._kernels.tiny_products cimport multiply_tiny, tiny_products
 
@@ -56,9 +56,6 @@ ctypedef fused number:
     fused_pair
 
 cdef enum:
-    # Steps of the depth that stay in registers before they are added to C.
-    DEPTH_BLOCK_FLOAT32 = 384
-    DEPTH_BLOCK_FLOAT64 = 256
     # Packed chunk of B: depth and bytes.
     CHUNK_DEPTH = 3072
     CHUNK_BYTES = 16 << 20
@@ -126,10 +123,6 @@ cdef struct Plan:
     bint shared                                 # packed panels of B serve as A, too
     bint out_of_memory
     number_type number
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
 
 
 cdef inline bint is_pair(number zero) noexcept nogil:
@@ -219,7 +212,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
     cdef Py_ssize_t max_height = plan.max_height, width = tile_cols(zero), lanes = vlanes(zero)
     cdef Py_ssize_t n_rows = end_row - first_row
     cdef Py_ssize_t row_run = width if plan.shared else n_rows
-    cdef Py_ssize_t height = ceil_div(row_run, ceil_div(row_run, max_height))
+    cdef Py_ssize_t height = even_height(row_run, max_height)
     cdef Py_ssize_t chunk_depth = plan.end_depth - plan.first_depth
     cdef Py_ssize_t first_panel, end_panel, panel_step = 0
     cdef Py_ssize_t depth_at, row, col, rows, cols, panel, group, group_row, group_end
@@ -451,7 +444,7 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
     memset(&plan, 0, sizeof(plan))
     plan.product = p
     plan.number = computed
-    plan.depth_block = DEPTH_BLOCK_FLOAT32 if sizeof(number) == 4 else DEPTH_BLOCK_FLOAT64
+    plan.depth_block = depth_block_of(sizeof(number))
     if p.depth == 0:
         if p.accumulate:
             return 0
@@ -531,10 +524,6 @@ cdef inline bint is_by_steps(const Product* p) noexcept nogil:
             and p.row_scale == NULL and p.col_scale == NULL and p.finish == NULL)
 
 
-cdef inline Py_ssize_t depth_block_of(const Product* p) noexcept nogil:
-    return DEPTH_BLOCK_FLOAT32 if p.itemsize == 4 else DEPTH_BLOCK_FLOAT64
-
-
 cdef struct Slices:
     const Product* product
     Py_ssize_t task_rows
@@ -545,7 +534,7 @@ cdef void multiply_slices_as(Py_ssize_t row, Slices* slices, floating zero) noex
     cdef const Product* p = slices.product
     cdef sliced_product[floating] x
     x.n_rows, x.n_cols, x.depth = min(slices.task_rows, p.n_rows - row), p.n_cols, p.depth
-    x.depth_block = depth_block_of(p)
+    x.depth_block = depth_block_of(sizeof(floating))
     x.a, x.a_depth = <const floating*>p.a + row, p.a_depth
     x.b, x.b_depth = <const floating*>p.b, p.b_depth
     x.c, x.c_row = <floating*>p.c + row * p.c_row, p.c_row
@@ -594,7 +583,7 @@ cdef int multiply_sliced(const Product* p) except -1 nogil:
 cdef int multiply_gram_as(const Product* p, bint from_float, const void* shift, double* sums,
                           floating zero) noexcept nogil:
     cdef gram_product[floating] g
-    g.n, g.depth, g.depth_block = p.n_cols, p.depth, depth_block_of(p)
+    g.n, g.depth, g.depth_block = p.n_cols, p.depth, depth_block_of(sizeof(floating))
     g.x, g.x_row, g.from_float = p.a, p.a_depth, from_float
     g.shift, g.sums = <const floating*>shift, sums
     g.packed = <floating*>thread_scratch(SCRATCH_B, ceil_div(g.n, tile_cols(zero)) * tile_cols(zero)
@@ -620,7 +609,7 @@ cdef inline bint is_gram(const Product* p) noexcept nogil:
     """
     cdef Py_ssize_t width = tile_cols(<float>0) if p.itemsize == 4 else tile_cols(<double>0)
     return (p.symmetric and is_by_steps(p) and p.depth > MIRROR_DEPTH and thread_count() == 1
-            and p.n_cols * depth_block_of(p) * p.itemsize <= 2 * row_block_bytes
+            and p.n_cols * depth_block_of(p.itemsize) * p.itemsize <= 2 * row_block_bytes
             and 2 * width > tile_rows(<float>0))
 
 
@@ -665,13 +654,11 @@ cdef bint multiply_tiny_as(const Product* p, Py_ssize_t n, const Steps* steps,
 cdef void multiply_small_as(const Product* p, Py_ssize_t n, const Steps* steps,
                             floating zero) noexcept nogil:
     """Whole products from operands in place: nothing packed, one depth block, one thread."""
-    cdef Py_ssize_t n_tiles = ceil_div(p.n_rows, tile_rows(zero)), height = p.n_rows
-    cdef Py_ssize_t width = tile_cols(zero), item, row, col
+    cdef Py_ssize_t width = tile_cols(zero), height, item, row, col
     cdef operands[floating] x
     if n > 1 and multiply_tiny_as(p, n, steps, zero):
         return
-    if n_tiles > 1:  # a division costs as much as a product of 3 x 3
-        height = ceil_div(p.n_rows, n_tiles)
+    height = even_height(p.n_rows, tile_rows(zero))
     x.depth = p.depth
     x.a_row = p.a_row
     x.a_depth = p.a_depth

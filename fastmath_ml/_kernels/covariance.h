@@ -34,7 +34,7 @@ void shift_lines(const X *x, ptrdiff_t stride, ptrdiff_t n, ptrdiff_t n_lines, c
         vec<T> partial;
         ptrdiff_t i = 0;
         for (; i + lanes <= n; i += lanes) {
-            const vec<T> shifted = load_as<T>(x + i) - vset(shift[line]);
+            const vec<T> shifted = load_as(T{}, x + i, lanes) - vset(shift[line]);
             vstore(out + i, shifted);
             partial = partial + shifted;
         }

@@ -30,9 +30,8 @@ template <class T> struct sliced_product {
 };
 
 template <class T> FM_ONE_COPY void multiply_slices(const sliced_product<T> &x) {
-    const ptrdiff_t max_height = tile_rows(T{}), width = tile_cols(T{});
-    const ptrdiff_t n_tiles = (x.n_rows + max_height - 1) / max_height;
-    const ptrdiff_t height = (x.n_rows + n_tiles - 1) / n_tiles;
+    const ptrdiff_t width = tile_cols(T{}), height = even_height(x.n_rows, tile_rows(T{}));
+    const ptrdiff_t n_tiles = ceil_div(x.n_rows, height);
     operands<T> tile;
     tile.a_row = 1;
     tile.a_depth = x.a_depth;

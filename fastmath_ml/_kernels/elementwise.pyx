@@ -20,6 +20,7 @@ cimport numpy as cnp
 from fastmath_ml._kernels.mirror cimport mirror_block
 from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
 from fastmath_ml._kernels.simd cimport vlanes
+from fastmath_ml._kernels.tile cimport ceil_div
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
@@ -77,10 +78,6 @@ cdef metric_tiles metric_tiles_of(int kind, Py_ssize_t itemsize) noexcept nogil:
     if itemsize == 4:
         return select_metric(kind, <float>0)
     return select_metric(kind, <double>0)
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
 
 
 cdef void pack_rows(const real* rows, Py_ssize_t n_rows, Py_ssize_t depth, Py_ssize_t row_stride,

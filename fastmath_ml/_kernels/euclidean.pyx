@@ -8,6 +8,7 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.blocks cimport depth_block_of
 from fastmath_ml._kernels.gemm cimport Product, multiply_or_raise
 from fastmath_ml._kernels.pool cimport thread_scratch
 from fastmath_ml._kernels.tile cimport operands
@@ -47,9 +48,7 @@ cdef extern from "euclidean.h" namespace "fm" nogil:
                            Py_ssize_t c_row, bint accumulate) noexcept
 
 cdef enum:
-    # Of gemm.pyx: rows of X so long come to a tile whole, and rows of Y.
-    DEPTH_BLOCK_FLOAT32 = 384
-    DEPTH_BLOCK_FLOAT64 = 256
+    # Of gemm.pyx: rows of Y so long come to a tile whole, as rows of X of a depth block do.
     CHUNK_DEPTH = 3072
 
 cdef struct Task:
@@ -109,8 +108,7 @@ def euclidean_products(cnp.ndarray x, cnp.ndarray x_norms, cnp.ndarray y, cnp.nd
     task.distances.root = root
     p.whole_panels = True
     task.distances.y_packed = p.b_col != 1 and p.depth <= CHUNK_DEPTH
-    task.distances.x_packed = task.distances.y_packed and p.depth <= (
-        DEPTH_BLOCK_FLOAT32 if size == 4 else DEPTH_BLOCK_FLOAT64)
+    task.distances.x_packed = task.distances.y_packed and p.depth <= depth_block_of(size)
     task.distances.scratch = thread_scratch
     task.distances.out_of_memory = &out_of_memory
     task.finish.then = THEN_NOTHING

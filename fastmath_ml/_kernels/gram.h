@@ -41,7 +41,7 @@ FM_INLINE void pack_gram_rows(const gram_product<T> &g, const X *x, T *to, ptrdi
 #pragma GCC unroll 4
         for (int row = 0; row < rows; row++) {
             const X *from = x + row * g.x_row + col;
-            vec<T> value = n == lanes ? load_as<T>(from) : load_as<T>(from, n);
+            vec<T> value = load_as(T{}, from, n);
             if (shifted) value = value - by, sum = sum + value;
             vstore(out + row * tile_cols(T{}), value);
         }
@@ -70,10 +70,8 @@ FM_INLINE void pack_gram(const gram_product<T> &g, ptrdiff_t first, ptrdiff_t de
 }
 
 template <class T> FM_ONE_COPY void multiply_gram(const gram_product<T> &g) {
-    const ptrdiff_t width = tile_cols(T{}), lanes = vlanes(T{}), max_height = tile_rows(T{});
-    // Tiles of equal height in the rows of a panel.
-    const ptrdiff_t n_tiles = (width + max_height - 1) / max_height;
-    const ptrdiff_t height = (width + n_tiles - 1) / n_tiles;
+    const ptrdiff_t width = tile_cols(T{}), lanes = vlanes(T{});
+    const ptrdiff_t height = even_height(width, tile_rows(T{}));
     const ptrdiff_t x_size = g.from_float ? sizeof(float) : sizeof(T);
     const bool in_place = g.n <= width && !g.shift;     // x is a panel as it is
     operands<T> tile;

@@ -27,7 +27,7 @@ from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scra
 from fastmath_ml._kernels.prefetch cimport bring_lines
 from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
 from fastmath_ml._kernels.sums cimport add_array
-from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
+from fastmath_ml._kernels.tile cimport ceil_div, even_height, operands, tile_cols, tile_rows
 
 cnp.import_array()
 
@@ -55,15 +55,11 @@ cdef struct Step:
     bint out_of_memory
 
 
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
-
-
 cdef void product(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t depth, const real* a,
                   Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_depth,
                   real* c, bint accumulate) noexcept nogil:
     """C (+)= A B on one thread; nothing is packed. C is dense, n_cols wide."""
-    cdef Py_ssize_t height = ceil_div(n_rows, ceil_div(n_rows, tile_rows(<real>0)))
+    cdef Py_ssize_t height = even_height(n_rows, tile_rows(<real>0))
     cdef Py_ssize_t width = tile_cols(<real>0), depth_at = 0, row, col
     cdef operands[real] x
     x.a_row = a_row

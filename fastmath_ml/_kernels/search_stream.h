@@ -17,6 +17,7 @@
 
 #include "search_tile.h"
 #include "transpose.h"
+#include "wide_sums.h"
 
 namespace fm {
 
@@ -37,13 +38,7 @@ FM_INLINE float half_value(half h) {
     return x;
 }
 
-// n elements, other lanes 0.
-FM_INLINE vec<float> load_as(float, const float *p, ptrdiff_t n) {
-    return n == vlanes(0.0f) ? vload(p) : vload_partial(p, n);
-}
-FM_INLINE vec<double> load_as(double, const double *p, ptrdiff_t n) {
-    return n == vlanes(0.0) ? vload(p) : vload_partial(p, n);
-}
+// n elements, other lanes 0, as those of wide_sums.h.
 FM_INLINE vec<float> load_as(float, const half *p, ptrdiff_t n) {
     const ptrdiff_t lanes = vlanes(0.0f);
     half part[16] = {};

@@ -2,18 +2,14 @@ from typing import Any
 
 import numpy.typing as npt
 
-def csr_product(
-    data: npt.NDArray[Any],
-    indices: npt.NDArray[Any],
-    indptr: npt.NDArray[Any],
-    x: npt.NDArray[Any],
-    y: npt.NDArray[Any],
-) -> None: ...
+Array = npt.NDArray[Any]
+
+def csr_product(data: Array, indices: Array, indptr: Array, x: Array, y: Array) -> None: ...
 def csr_transpose(
-    data: npt.NDArray[Any],
-    indices: npt.NDArray[Any],
-    indptr: npt.NDArray[Any],
-    to_data: npt.NDArray[Any],
-    to_indices: npt.NDArray[Any],
-    to_indptr: npt.NDArray[Any],
+    data: Array,
+    indices: Array,
+    indptr: Array,
+    to_data: Array,
+    to_indices: Array,
+    to_indptr: Array,
 ) -> None: ...

@@ -13,7 +13,6 @@ the length of a row; with a single vector they are in float64.
 
 from cython cimport floating as real
 from libc.stdint cimport int32_t, int64_t, uintptr_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 cimport numpy as cnp
@@ -161,18 +160,17 @@ def csr_product(cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.n
     m.indptr = cnp.PyArray_DATA(indptr)
     m.x = cnp.PyArray_DATA(x)
     m.y = cnp.PyArray_DATA(y)
-    # Rows that lie across lines of the cache cost two of them each time that they are gathered.
     x_bytes = cnp.PyArray_NBYTES(x)
-    if (m.n_vectors * m.itemsize % 64 == 0 and <uintptr_t>m.x % 64 and x_bytes <= COPIED_BYTES
-            and cnp.PyArray_DIM(data, 0) >= 4 * cnp.PyArray_DIM(x, 0)):
-        with nogil:
+    work_ns = (cnp.PyArray_DIM(data, 0) * (0.6 + 0.01 * m.n_vectors * m.itemsize)
+               + 2.0 * m.n_rows)
+    with nogil:
+        # Rows that lie across lines of the cache cost two of them each time they are gathered.
+        if (m.n_vectors * m.itemsize % 64 == 0 and <uintptr_t>m.x % 64 and x_bytes <= COPIED_BYTES
+                and cnp.PyArray_DIM(data, 0) >= 4 * cnp.PyArray_DIM(x, 0)):
             aligned_x = thread_scratch(SCRATCH_X, x_bytes)
             if aligned_x != NULL:
                 memcpy(aligned_x, m.x, x_bytes)
                 m.x = aligned_x
-    work_ns = (cnp.PyArray_DIM(data, 0) * (0.6 + 0.01 * m.n_vectors * m.itemsize)
-               + 2.0 * m.n_rows)
-    with nogil:
         parallel_for(m.n_rows, 1, work_ns, gather_body, &m)
 
 
@@ -281,6 +279,8 @@ def csr_transpose(cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp
     them in the rows of the transpose.
     """
     cdef Transposition t
+    cdef cnp.npy_intp n_bytes
+    cdef cnp.ndarray places
     cdef Py_ssize_t n_stored = cnp.PyArray_DIM(to_data, 0)
     cdef double work_ns = 4.0 * n_stored
     t.itemsize = cnp.PyArray_ITEMSIZE(data)
@@ -294,16 +294,13 @@ def csr_transpose(cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp
     t.to_indices = cnp.PyArray_DATA(to_indices)
     # The places of a part are to be few beside its nonzeros.
     t.n_parts = max(<Py_ssize_t>1, min(<Py_ssize_t>thread_count(), n_stored // (4 * t.n_cols)))
-    t.places = malloc(t.n_parts * t.n_cols * t.indexsize)
-    if t.places == NULL:
-        raise MemoryError("no memory for the columns of a matrix")
-    try:
-        with nogil:
-            parallel_for(t.n_parts, 1, work_ns / 4, count_body, &t)
-            if t.indexsize == 4:
-                begin_rows(&t, <int32_t*>cnp.PyArray_DATA(to_indptr))
-            else:
-                begin_rows(&t, <int64_t*>cnp.PyArray_DATA(to_indptr))
-            parallel_for(t.n_parts, 1, work_ns, place_body, &t)
-    finally:
-        free(t.places)
+    n_bytes = t.n_parts * t.n_cols * t.indexsize
+    places = cnp.PyArray_SimpleNew(1, &n_bytes, cnp.NPY_INT8)
+    t.places = cnp.PyArray_DATA(places)
+    with nogil:
+        parallel_for(t.n_parts, 1, work_ns / 4, count_body, &t)
+        if t.indexsize == 4:
+            begin_rows(&t, <int32_t*>cnp.PyArray_DATA(to_indptr))
+        else:
+            begin_rows(&t, <int64_t*>cnp.PyArray_DATA(to_indptr))
+        parallel_for(t.n_parts, 1, work_ns, place_body, &t)

@@ -43,6 +43,12 @@ constexpr bool masks_are_free = false;
 template <class T> FM_INLINE constexpr ptrdiff_t tile_rows(T) { return max_rows; }
 template <class T> FM_INLINE constexpr ptrdiff_t tile_cols(T) { return max_vectors * vlanes(T{}); }
 
+FM_INLINE constexpr ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+// Of tiles of equal height for n rows.
+FM_INLINE constexpr ptrdiff_t even_height(ptrdiff_t n, ptrdiff_t max_height) {
+    return n <= max_height ? n : ceil_div(n, ceil_div(n, max_height));
+}
+
 template <class T> struct operands {
     ptrdiff_t depth;
     const T *a;            // element (i, p) of A at a[i * a_row + p * a_depth]

@@ -34,7 +34,7 @@ from fastmath_ml._kernels.search_tile cimport (
     stream_rows, unpack_half,
 )
 from fastmath_ml._kernels.simd cimport vlanes
-from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
+from fastmath_ml._kernels.tile cimport ceil_div, even_height, operands, tile_cols, tile_rows
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
@@ -87,10 +87,6 @@ cdef struct Search:
     Py_ssize_t height
     void* total
     bint out_of_memory
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
 
 
 cdef inline void pack_rows(const Search* s, Py_ssize_t first, Py_ssize_t cols, real* to,
@@ -172,7 +168,7 @@ cdef void pack_chunk_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexc
 cdef void search_block(Py_ssize_t first, Py_ssize_t end, Search* s, real zero) noexcept nogil:
     """Queries [first, end) against the current chunk."""
     cdef Py_ssize_t width = tile_cols(zero), n_queries = end - first, row, at, cols
-    cdef Py_ssize_t height = ceil_div(n_queries, ceil_div(n_queries, tile_rows(zero)))
+    cdef Py_ssize_t height = even_height(n_queries, tile_rows(zero))
     cdef Py_ssize_t n_known = min(s.k, s.n_known + s.chunk_first)
     cdef const real* packed_y
     cdef candidates[real] found
@@ -338,7 +334,7 @@ cdef void merge_segment(void* total, const void* partial, void* context) noexcep
 cdef int search_few(Search* s, real zero) except -1 nogil:
     cdef Py_ssize_t width = tile_cols(zero), row, segment
     cdef candidates[real] found
-    s.height = ceil_div(s.n_queries, ceil_div(s.n_queries, tile_rows(zero)))
+    s.height = even_height(s.n_queries, tile_rows(zero))
     s.packed_x = thread_scratch(SCRATCH_QUERIES,
                                 (s.n_queries * s.depth + vlanes(zero)) * sizeof(real))
     s.total = thread_scratch(SCRATCH_CHUNK, candidates_bytes(zero, s.n_queries, s.k))

@@ -2,8 +2,6 @@
 #ifndef FASTMATH_ML_WIDE_SUMS_H
 #define FASTMATH_ML_WIDE_SUMS_H
 
-#include <type_traits>
-
 #include "simd.h"
 
 namespace fm {
@@ -30,16 +28,15 @@ FM_INLINE void store_narrow(float *p, wide x) {
     *reinterpret_cast<half_floats *>(p) = __builtin_convertvector(x.v, own_half_floats);
 }
 
-// A vector of T, or its first n elements, from float or T.
-template <class T> FM_INLINE vec<T> load_as(const T *p) { return vload(p); }
-template <class T> FM_INLINE vec<T> load_as(const T *p, ptrdiff_t n) { return vload_partial(p, n); }
-template <class T, class = std::enable_if_t<std::is_same_v<T, double>>>
-FM_INLINE wide load_as(const float *p) {
-    return load_wide(p);
+// n elements of a vector of the first argument's type, other lanes 0.
+FM_INLINE vec<float> load_as(float, const float *p, ptrdiff_t n) {
+    return n == vlanes(0.0f) ? vload(p) : vload_partial(p, n);
 }
-template <class T, class = std::enable_if_t<std::is_same_v<T, double>>>
-FM_INLINE wide load_as(const float *p, ptrdiff_t n) {
-    return load_wide(p, n);
+FM_INLINE wide load_as(double, const double *p, ptrdiff_t n) {
+    return n == vlanes(0.0) ? vload(p) : vload_partial(p, n);
+}
+FM_INLINE wide load_as(double, const float *p, ptrdiff_t n) {
+    return n == vlanes(0.0) ? load_wide(p) : load_wide(p, n);
 }
 
 FM_INLINE void add_to(double *sums, vec<double> x) { vstore(sums, vload(sums) + x); }
