@@ -38,11 +38,11 @@ def fix_signs(vectors: FloatArray, *others: FloatArray) -> None:
     """In place: the entry of largest magnitude of each column positive; `others` follow."""
     if vectors.size == 0:
         return
-    highest, lowest = vectors.max(axis=0), vectors.min(axis=0)
+    columns = np.ascontiguousarray(vectors.T)  # whose extremes NumPy finds in a tenth of the time
+    highest, lowest = columns.max(axis=1), columns.min(axis=1)
     signs = np.where(highest < -lowest, -1, 1).astype(vectors.dtype)
-    for column in np.flatnonzero(highest == -lowest):  # the first of them decides
-        largest = np.argmax(np.abs(vectors[:, column]))
-        signs[column] = -1 if vectors[largest, column] < 0 else 1
+    for at in np.flatnonzero(highest == -lowest):  # the first of them decides
+        signs[at] = -1 if columns[at, np.argmax(np.abs(columns[at]))] < 0 else 1
     if (signs > 0).all():
         return
     for block in (vectors, *others):
@@ -221,8 +221,9 @@ def eigh_topk(
     Parameters
     ----------
     a : {array_like, sparse matrix, LinearOperator, callable}
-        Symmetric, of shape (n, n). That it is symmetric is not checked; the residuals of one that
-        is not tell. A function gets a vector v of float64 and returns A v.
+        Symmetric, of shape (n, n). That it is symmetric is not checked: of a large array one
+        triangle is read, but in the end, and the residuals of one that is not symmetric tell. A
+        function gets a vector v of float64 and returns A v.
     k : int
         How many, 1 to n.
     n : int, optional
@@ -260,7 +261,7 @@ def eigh_topk(
     -----
     Block Lanczos with full orthogonalisation and thick restarts [1]_ [2]_; LAPACK for small
     matrices and for a large share of the spectrum. Eigenvalues are found as often as they occur up
-    to the width of a block (k at least for arrays; 4 or 8 for sparse matrices and operators).
+    to the width of a block (k at least for arrays; 4 to 8 for sparse matrices and operators).
     float32 stays float32. Beside A there are up to about max(5 k, 84) vectors of length n in
     memory.
 
@@ -298,7 +299,7 @@ def eigh_topk(
         pairs = solve_whole(operator, k, which)
     else:
         pairs = extremal_pairs(
-            operator.forward,
+            operator.symmetric if isinstance(operator, Dense) else operator.forward,
             start,
             k,
             which,
@@ -317,14 +318,14 @@ def _ratio(x: float, y: float) -> float:
 
 def block_width(operator: Any, k: int) -> int:
     """At least k for an array, so that eigenvalues are found as often as they occur, in steps that
-    products with few vectors have; few for the others, half a cache line of float64 or a whole one.
+    products with few vectors have; 4 to 8 for the others, as near to k as these are.
 
     With a width of 1 no repeated eigenvalue would be found but by rounding errors.
     """
     n = int(operator.shape[1])
     if isinstance(operator, Dense):
         return min(n, 2 if k <= 2 else -(-k // 4) * 4)
-    return min(n, 4 if k <= 4 else 8)
+    return min(n, 4 if k <= 4 else 6 if k <= 6 else 8)
 
 
 def basis_size(k: int, width: int) -> int:
@@ -354,7 +355,7 @@ def solve_whole(operator: Any, k: int, which: str) -> Pairs:
 def _finish(
     operator: Any, pairs: Pairs, which: str, wanted: float, factor: float
 ) -> EighTopKResult:
-    """Orthonormal to the last bit, residuals from the vectors that are returned, signs, order."""
+    """Orthonormal within rounding, residuals from the vectors that are returned, signs, order."""
     dtype = operator.dtype
     vectors, values = pairs.vectors, pairs.values
     if pairs.n_products > 1:
@@ -367,15 +368,15 @@ def _finish(
     else:
         key = {"LM": -np.abs(values), "LA": -values, "SA": values}[which]
         order = np.argsort(key, kind="stable")
-    values, vectors, image = values[order], vectors[:, order], image[:, order]
-    residuals = np.linalg.norm(image - vectors * values.astype(dtype), axis=0).astype(dtype)
+    image -= vectors * values.astype(dtype)
+    residuals = np.sqrt(np.einsum("ij,ij->j", image, image, dtype=np.float64)).astype(dtype)
     converged = bool((residuals <= wanted * pairs.scale).all())
-    vectors = np.ascontiguousarray(vectors)
+    vectors = vectors.take(order, axis=1)
     fix_signs(vectors)
     return EighTopKResult(
-        (values / factor).astype(dtype),
+        (values[order] / factor).astype(dtype),
         vectors,
-        residuals / dtype.type(factor),
+        residuals[order] / dtype.type(factor),
         pairs.n_products,
         converged,
     )

@@ -343,8 +343,8 @@ def _as_exact_as(
     # m n^2 operations against 4 m n width for each step. Who asks for one step or none wants to see
     # what that gives.
     if isinstance(operator, Dense) and q >= 2 and n_columns <= 4 * width * (n_krylov + 1):
-        found = gram_triplets(operator, k, width, 3e-5, rng)
+        gram_width = block_of(k, 0, n_columns, operator.dtype)
+        found = gram_triplets(operator, k, gram_width, 3e-5, rng)
         if found.residuals.max() <= 1e-3 * found.s[0]:
             return found
-        start = found.basis
     return best_triplets(operator, start, k, 1.0, "krylov", n_krylov, rng, residuals=False)

@@ -11,7 +11,9 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 import fastmath_ml as fm
 from fastmath_ml import _lapack
 from fastmath_ml._kernels.power import add_product
-from fastmath_ml._krylov import extremal_pairs, room_for_columns
+from fastmath_ml._kernels.products import symmetric_product
+from fastmath_ml._krylov import extremal_pairs, orthonormalise, room_for_columns
+from fastmath_ml._operators import Dense
 
 
 def symmetric(rng, values, dtype="float64"):
@@ -242,8 +244,66 @@ def test_add_product(rng, dtype, n_columns, width):
         assert_same_bits(whole, before)
 
 
-def test_what_is_not_symmetric_shows_in_the_residuals(rng):
-    a = rng.standard_normal((300, 300))
+@pytest.mark.parametrize("width", [1, 2, 3, 6, 9])
+@pytest.mark.parametrize("n", [1, 5, 32, 35, 97, 530, 1100])
+def test_symmetric_product(rng, dtype, n, width):
+    a = rng.standard_normal((n, n)).astype(dtype)
+    a += a.T
+    x = rng.standard_normal((n, width)).astype(dtype)
+    want, size = a.astype(np.float64) @ x, np.abs(a) @ np.abs(x)
+    y, again = np.full_like(x, np.nan), np.empty_like(x)
+    symmetric_product(a, x, y)
+    assert (np.abs(y - want) <= 0.5 * (n + 8) * eps(dtype) * size).all()
+    half = a.copy()  # what is not to be read: above the squares on the diagonal
+    half[np.add.outer(np.arange(n) // 32, -(np.arange(n) // 32)) < 0] = np.nan
+    upwards = half[::-1].copy()[::-1]
+    with fm.num_threads(1):
+        for view in (half, half.T, layout(half, "padded rows"), upwards, upwards.T):
+            again[...] = np.nan
+            symmetric_product(view, x, again)
+            assert_same_bits(again, y)
+
+
+def test_long_sums_of_a_symmetric_product():
+    """What is added to rows above is no chain over all rows: one of 256 loses 44 units here."""
+    a, x = np.full((3000, 3000), 0.1, np.float32), np.ones((3000, 2), np.float32)
+    y = np.empty_like(x)
+    symmetric_product(a, x, y)
+    np.testing.assert_allclose(y, 300.0, rtol=12 * eps(np.float32))
+
+
+def test_large_arrays_are_read_by_half(rng):
+    n = 2100  # more than 32 MiB
+    a = symmetric(rng, np.r_[[4.0] * 3, [-3.0, 2.5], np.linspace(-1, 1, n - 5)])
+    result = fm.eigh_topk(a, 5, rng=0)
+    np.testing.assert_allclose(result.eigenvalues, [4, 4, 4, -3, 2.5], rtol=1e-10)
+    operator = Dense(a)
+    x = rng.standard_normal((n, 8))
+    a[np.triu_indices(n, 64)] = np.nan
+    assert np.isfinite(operator.symmetric(x)).all()
+    assert not np.isfinite(operator.forward(x)).all()
+
+
+@pytest.mark.parametrize(("n", "k"), [(230, 50), (205, 50), (257, 60)])
+def test_a_basis_without_room_for_more(rng, capfd, n, k):
+    a = rng.standard_normal((n, n))
+    a += a.T
+    result = fm.eigh_topk(a, k, rng=0)
+    assert capfd.readouterr() == ("", "")  # LAPACK says there what it did not like
+    check_pairs(a, result, k)
+
+
+def test_orthonormalise_at_the_ends_of_the_range(rng, dtype):
+    for scale in (1e-30, 1.0, 1e30) if dtype == np.float32 else (1e-200, 1.0, 1e200):
+        w = (rng.standard_normal((300, 4)) * [1, 1e-3, 1, 1e3] * scale).astype(dtype)
+        q, r = orthonormalise(w.copy())
+        np.testing.assert_allclose(q.T.astype(np.float64) @ q, np.eye(4), atol=20 * eps(dtype))
+        np.testing.assert_allclose(q @ r / scale, w / scale, atol=1e3 * 20 * eps(dtype))
+
+
+@pytest.mark.parametrize("n", [300, 600])
+def test_what_is_not_symmetric_shows_in_the_residuals(rng, n):
+    a = rng.standard_normal((n, n))
     result = fm.eigh_topk(a, 3, rng=0, max_iter=30)
     assert not result.converged
     v, w = result.eigenvectors, result.eigenvalues

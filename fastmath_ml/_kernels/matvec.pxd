@@ -31,3 +31,7 @@ cdef struct VectorProduct:
 
 # 0, or OUT_OF_MEMORY.
 cdef int multiply_vector(const VectorProduct* product) except -1 nogil
+
+# The same for a symmetric matrix with depth_stride 1 and any number of vectors, from 1 on: of each
+# pair of elements one is read, but in squares of 32 rows on the diagonal, which are read whole.
+cdef int multiply_symmetric(const VectorProduct* product) except -1 nogil

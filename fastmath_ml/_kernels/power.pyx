@@ -28,15 +28,23 @@ from fastmath_ml._kernels.prefetch cimport bring_lines
 from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
 from fastmath_ml._kernels.sums cimport add_array
 from fastmath_ml._kernels.tile cimport ceil_div, even_height, operands, tile_cols, tile_rows
+from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
 
+cdef extern from "tall.h" namespace "fm" nogil:
+    void add_column_dots[T](const T* a, Py_ssize_t a_column, Py_ssize_t n_a, const T* b,
+                            Py_ssize_t b_column, Py_ssize_t n_b, Py_ssize_t n, T* z) noexcept
+
 cdef enum:
     BLOCK_BYTES = 256 << 10         # of A, for a block of rows
-    NEAR_BYTES = 16 << 10           # of V, for one that is used twice from L1
-    BLOCKS_AHEAD = 4                # of those, from one that is used to one that is asked for
+    NEAR_BYTES = 16 << 10           # of V, or of a few vectors W, for one that is used from L1
+    NEAR_ROWS = 512
+    WIDE = 16                       # vectors from which on lanes lie across them
+    BLOCKS_AHEAD = 4                # blocks of V, from one that is used to one that is asked for
     DEPTH_BLOCK = 256
     LEAST_SEGMENT = 256             # rows; below that adding up the segments shows
+    SLICE_COLUMNS = 16              # of V that are read side by side
     SCRATCH_X = 0                   # the caller's
     SCRATCH_Y = 1                   # those of a segment
     SCRATCH_A = 2
@@ -57,8 +65,8 @@ cdef struct Step:
 
 cdef void product(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t depth, const real* a,
                   Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_depth,
-                  real* c, bint accumulate) noexcept nogil:
-    """C (+)= A B on one thread; nothing is packed. C is dense, n_cols wide."""
+                  real* c, Py_ssize_t c_row, bint accumulate) noexcept nogil:
+    """C (+)= A B on one thread; nothing is packed."""
     cdef Py_ssize_t height = even_height(n_rows, tile_rows(<real>0))
     cdef Py_ssize_t width = tile_cols(<real>0), depth_at = 0, row, col
     cdef operands[real] x
@@ -75,7 +83,7 @@ cdef void product(Py_ssize_t n_rows, Py_ssize_t n_cols, Py_ssize_t depth, const 
             while row < n_rows:
                 x.a = a + row * a_row + depth_at * a_depth
                 multiply_tile(min(height, n_rows - row), min(width, n_cols - col), &x,
-                              c + row * n_cols + col, n_cols, accumulate, sizeof(real))
+                              c + row * c_row + col, c_row, accumulate, sizeof(real))
                 row += height
             col += width
         depth_at += x.depth
@@ -129,9 +137,10 @@ cdef void power_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noex
             a_col = 1
         y = own_y if own_y != NULL else <real*>step.y + begin * n_vectors
         product(n, n_vectors, n_features, a, a_row, a_col, <const real*>step.x, n_vectors, y,
-                False)
+                n_vectors, False)
         if z != NULL:
-            product(n_features, n_vectors, n, a, a_col, a_row, <const real*>y, n_vectors, z, True)
+            product(n_features, n_vectors, n, a, a_col, a_row, <const real*>y, n_vectors, z,
+                    n_vectors, True)
         begin += n
 
 
@@ -225,11 +234,11 @@ cdef void rotate_rows(Py_ssize_t begin, Py_ssize_t end, real* gram, Step* step) 
         n = min(step.block, end - begin)
         w = <real*>step.y + begin * width
         product(n, width, width, <const real*>w, width, 1, <const real*>step.x, width, turned,
-                False)
+                width, False)
         memcpy(w, turned, n * width * sizeof(real))
         if gram != NULL:
             product(width, width, n, <const real*>turned, 1, width, <const real*>turned, width,
-                    gram, True)
+                    gram, width, True)
         begin += n
 
 
@@ -285,11 +294,54 @@ def rotate_block(cnp.ndarray w, cnp.ndarray r, gram):
 
 # ---- W <- W + V X, Z = [V, W]^T W ----
 
+cdef void add_product_columns(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noexcept nogil:
+    """add_product_rows with lanes along the columns, for few vectors: those of a block of W are
+    gathered in scratch memory.
+    """
+    cdef Py_ssize_t width = step.n_vectors, n_columns = step.n_features, v_column = step.a_col
+    cdef Py_ssize_t tile = tile_cols(<real>0), size = sizeof(real), n, first, depth, col, cols
+    cdef const real* v
+    cdef const real* slice
+    cdef real* w
+    cdef real* columns = <real*>thread_scratch(SCRATCH_Y, step.block * width * size)
+    if columns == NULL:
+        step.out_of_memory = True
+        return
+    if z != NULL:
+        memset(z, 0, step.n_sums * size)
+    while begin < end:
+        n = min(step.block, end - begin)
+        v = <const real*>step.a + begin
+        w = <real*>step.y + begin * width
+        pack_panel(n, width, w, width, 1, <const real*>NULL, columns, n, False)
+        if step.x != NULL:
+            first = 0
+            while first < n_columns:
+                depth = min(<Py_ssize_t>SLICE_COLUMNS, n_columns - first)
+                slice = v + first * v_column
+                col = 0
+                while col < n:
+                    cols = min(tile, n - col)
+                    product(width, cols, depth, <const real*>step.x + first * width, 1, width,
+                            slice + col, v_column, columns + col, n, True)
+                    col += cols
+                first += depth
+            pack_panel(width, n, columns, n, 1, <const real*>NULL, w, width, False)
+        if z != NULL:
+            add_column_dots(v, v_column, n_columns, columns, n, width, n, z)
+        if step.n_sums > n_columns * width:
+            add_column_dots(columns, n, width, columns, n, width, n, z + n_columns * width)
+        begin += n
+
+
 cdef void add_product_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noexcept nogil:
     """W += V X and z = [V, W]^T W of the rows [begin, end), what of both is wanted."""
     cdef Py_ssize_t width = step.n_vectors, n_columns = step.n_features, n, ahead
     cdef const real* v
     cdef real* w
+    if width < WIDE:
+        add_product_columns(begin, end, z, step)
+        return
     if z != NULL:
         memset(z, 0, step.n_sums * sizeof(real))
     while begin < end:
@@ -300,12 +352,14 @@ cdef void add_product_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step
         bring_lines(v + BLOCKS_AHEAD * step.block, n_columns,
                     step.a_col * <Py_ssize_t>sizeof(real), ahead * <Py_ssize_t>sizeof(real))
         if step.x != NULL:
-            product(n, width, n_columns, v, 1, step.a_col, <const real*>step.x, width, w, True)
+            product(n, width, n_columns, v, 1, step.a_col, <const real*>step.x, width, w,
+                    width, True)
         if z != NULL:
-            product(n_columns, width, n, v, step.a_col, 1, <const real*>w, width, z, True)
+            product(n_columns, width, n, v, step.a_col, 1, <const real*>w, width, z, width,
+                    True)
         if step.n_sums > n_columns * width:
             product(width, width, n, <const real*>w, 1, width, <const real*>w, width,
-                    z + n_columns * width, True)
+                    z + n_columns * width, width, True)
         begin += n
 
 
@@ -352,8 +406,12 @@ def add_product(cnp.ndarray v, x, cnp.ndarray w, z):
     if n_bytes == 0 or step.n_rows == 0:
         return
     # Whole cache lines of each column.
-    step.block = min(max(NEAR_BYTES // (size * step.n_features), <Py_ssize_t>16),
-                     <Py_ssize_t>DEPTH_BLOCK) // 16 * 16
+    if step.n_vectors < WIDE:
+        step.block = min(max(NEAR_BYTES // (size * step.n_vectors), <Py_ssize_t>64),
+                         <Py_ssize_t>NEAR_ROWS) // 16 * 16
+    else:
+        step.block = min(max(NEAR_BYTES // (size * step.n_features), <Py_ssize_t>16),
+                         <Py_ssize_t>DEPTH_BLOCK) // 16 * 16
     work_ns = 2.0 * step.n_rows * n_bytes / 200.0
     with nogil:
         if sum_z == NULL:
@@ -361,6 +419,8 @@ def add_product(cnp.ndarray v, x, cnp.ndarray w, z):
         else:
             ordered_reduce(step.n_rows, segment_rows(step.n_rows), n_bytes, 2 * work_ns,
                            add_product_segment, add_partial, sum_z, &step)
+    if step.out_of_memory:
+        raise MemoryError("no memory for a block of rows")
 
 
 # ---- a - mean ----

@@ -21,6 +21,7 @@ from fastmath_ml._kernels.gemm cimport (
     OUT_OF_MEMORY, Product, dot_ns, is_dot, is_small_tile, multiply, multiply_dot,
     multiply_or_raise,
 )
+from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_symmetric
 from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.pool cimport parallel_for
 
@@ -383,3 +384,29 @@ def gram_plain(cnp.ndarray x, cnp.ndarray out):
     p.c_row = p.n_cols
     p.symmetric = True
     multiply_or_raise(&p, False)
+
+
+def symmetric_product(cnp.ndarray a, cnp.ndarray x, cnp.ndarray y):
+    """y = a x for a symmetric matrix with a unit stride along one axis, of which half is read.
+
+    x and y are C-ordered, (n, n_vectors) with n_vectors >= 1; all are of one dtype, float32 or
+    float64, and y shares memory with neither. The caller has checked all this.
+    """
+    cdef VectorProduct p
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(a)
+    cdef int status
+    memset(&p, 0, sizeof(p))
+    p.itemsize = size
+    p.n_out = p.depth = cnp.PyArray_DIM(a, 0)
+    p.n_vectors = cnp.PyArray_DIM(x, 1)
+    p.matrix = cnp.PyArray_DATA(a)
+    p.out_stride = cnp.PyArray_STRIDE(a, 0 if cnp.PyArray_STRIDE(a, 1) == size else 1) // size
+    p.depth_stride = 1
+    p.x = cnp.PyArray_DATA(x)
+    p.y = cnp.PyArray_DATA(y)
+    p.x_stride = p.y_stride = p.n_vectors
+    p.x_vector = p.y_vector = 1
+    with nogil:
+        status = multiply_symmetric(&p)
+    if status == OUT_OF_MEMORY:
+        raise MemoryError("no scratch memory for the vectors of a product")
