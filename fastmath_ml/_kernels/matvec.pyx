@@ -32,6 +32,7 @@ from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial,
 )
 from fastmath_ml._kernels.sums cimport add_array
+from fastmath_ml._kernels.tile cimport ceil_div
 
 cdef extern from "dots.h" namespace "fm" nogil:
     Py_ssize_t dot_rows(Py_ssize_t vectors) noexcept
@@ -304,7 +305,7 @@ cdef int multiply_vector(const VectorProduct* product) except -1 nogil:
             gather_vectors(p, <double*>scratch, p.depth)
         parallel_for(p.n_out, 8, work_ns, dots_body, p)
     else:
-        parallel_for((p.n_out + STRIP_GRAIN - 1) // STRIP_GRAIN, 1, work_ns, sums_body, p)
+        parallel_for(ceil_div(p.n_out, STRIP_GRAIN), 1, work_ns, sums_body, p)
     return 0
 
 
@@ -363,18 +364,17 @@ cdef void add_rows(void* total, const void* partial, void* context) noexcept nog
         add_array(<double*>total, <const double*>partial, n)
 
 
-cdef inline Py_ssize_t row_stride(const VectorProduct* p) noexcept nogil:
-    cdef Py_ssize_t line = 64 // p.itemsize
-    return ((p.depth + line - 1) // line | 1) * line
-
-
-cdef int multiply_triangle(Triangle* t, real* x, real* y) except -1 nogil:
-    """x and y: room for the vectors, each in a row that begins at another set of the cache."""
+cdef int multiply_triangle(Triangle* t, real zero) except -1 nogil:
     cdef VectorProduct* p = &t.product
-    cdef Py_ssize_t n = p.n_out, stride = row_stride(p), v, i
+    cdef Py_ssize_t n = p.n_out, line = 64 // sizeof(real), v, i
+    # Each vector in a row that begins at another set of the cache.
+    cdef Py_ssize_t stride = (ceil_div(n, line) | 1) * line
     cdef Py_ssize_t n_bytes = even(p.n_vectors) * stride * sizeof(real)
+    cdef real* x = <real*>thread_scratch(SCRATCH_X, n_bytes)
+    cdef real* y = <real*>thread_scratch(SCRATCH_Y, n_bytes)
     cdef double work_ns
-    memset(x, 0, n_bytes)
+    if x == NULL or y == NULL:
+        return OUT_OF_MEMORY
     memset(y, 0, n_bytes)
     gather_vectors(p, x, stride)
     # 16 GB/s from memory on one core, and two multiply-adds of a vector in a nanosecond.
@@ -388,14 +388,9 @@ cdef int multiply_triangle(Triangle* t, real* x, real* y) except -1 nogil:
 
 cdef int multiply_symmetric(const VectorProduct* product) except -1 nogil:
     cdef Triangle t
-    cdef Py_ssize_t n_bytes = even(product.n_vectors) * row_stride(product) * product.itemsize
-    cdef void* x = thread_scratch(SCRATCH_X, n_bytes)
-    cdef void* y = thread_scratch(SCRATCH_Y, n_bytes)
-    if x == NULL or y == NULL:
-        return OUT_OF_MEMORY
     t.product = product[0]
     t.n_segments = max(<Py_ssize_t>1, min(<Py_ssize_t>64, product.n_out // SEGMENT_ROWS * 2))
     t.out_of_memory = False
     if product.itemsize == 4:
-        return multiply_triangle(&t, <float*>x, <float*>y)
-    return multiply_triangle(&t, <double*>x, <double*>y)
+        return multiply_triangle(&t, <float>0)
+    return multiply_triangle(&t, <double>0)
