@@ -23,7 +23,7 @@ The depth block is a constant of the dtype and every element of C is one chain o
 depth block, added to C in order: its bits depend neither on the threads, nor on the cache sizes,
 nor on which other rows and columns are computed with it.
 
-A block of rows is cut into tiles of equal height: 16 rows are 8 + 8, not 14 + 2.
+A block of rows is cut into tiles of nearly equal height: 16 rows are 8 + 8, not 14 + 2.
 """
 
 from cython cimport floating
@@ -62,7 +62,7 @@ cdef enum:
     MIRROR_DEPTH = 64
     # Panels start at cache lines of C where there are so many, up to this depth.
     ALIGNED_PANELS = 32
-    ALIGNED_DEPTH = 256
+    ALIGNED_DEPTH = 1 << 30
     SMALL_WORK = 64 * 64 * 64
     # B is read in place while a depth block of it has at most so many bytes, A while at most so
     # many panels of B use it.
@@ -187,16 +187,16 @@ cdef void pack_b_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept 
         pack_b(begin, end, plan, fused_pair())
 
 
-cdef void pack_a_block(Plan* plan, Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t height,
+cdef void pack_a_block(Plan* plan, Py_ssize_t first_row, Py_ssize_t end_row,
                        Py_ssize_t first_depth, Py_ssize_t depth, number* to,
                        number zero) noexcept nogil:
-    """Pack rows of A over a depth block, in panels of `height` rows one after the other."""
+    """Pack rows of A over a depth block, one after the other in panels of the tiles' heights."""
     cdef const Product* p = plan.product
     cdef Py_ssize_t size = element_bytes[p.a_type] if p.a_type else <Py_ssize_t>sizeof(number)
     cdef Py_ssize_t steps = first_depth * (2 if is_pair(zero) else 1), row = first_row, rows
     cdef const number* scale = NULL
     while row < end_row:
-        rows = min(height, end_row - row)
+        rows = even_height(end_row - row, plan.max_height)
         if p.row_scale != NULL:
             scale = <const number*>p.row_scale + row
         pack_operand(p.a_type, rows, depth, p.odd_depth and first_depth + depth == p.depth,
@@ -209,14 +209,12 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                        Py_ssize_t end_col, Plan* plan, number zero) noexcept nogil:
     """C[first_row:end_row, first_col:end_col] over the depth of the current chunk."""
     cdef const Product* p = plan.product
-    cdef Py_ssize_t max_height = plan.max_height, width = tile_cols(zero), lanes = vlanes(zero)
+    cdef Py_ssize_t width = tile_cols(zero), lanes = vlanes(zero)
     cdef Py_ssize_t n_rows = end_row - first_row
-    cdef Py_ssize_t row_run = width if plan.shared else n_rows
-    cdef Py_ssize_t height = even_height(row_run, max_height)
     cdef Py_ssize_t chunk_depth = plan.end_depth - plan.first_depth
     cdef Py_ssize_t first_panel, end_panel, panel_step = 0
-    cdef Py_ssize_t depth_at, row, col, rows, cols, panel, group, group_row, group_end
-    cdef bint finishing, adding
+    cdef Py_ssize_t depth_at, row, col, rows, cols, panel, group_row, group_end, run_end
+    cdef bint finishing, adding, across
     cdef operands[number] x
     cdef number* packed_a = NULL
     cdef number* packed_b = NULL
@@ -243,7 +241,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
         finishing = p.finish != NULL and depth_at + x.depth == p.depth
         adding = p.accumulate or depth_at != 0
         if plan.pack_a:
-            pack_a_block(plan, first_row, end_row, height, depth_at, x.depth, packed_a, zero)
+            pack_a_block(plan, first_row, end_row, depth_at, x.depth, packed_a, zero)
         # Where panel k of B starts at this depth: packed_b + k * panel_step.
         if plan.flat:
             pack_panels(plan, first_panel, end_panel, depth_at, x.depth, packed_b, zero)
@@ -253,14 +251,14 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
             panel_step = width * chunk_depth
         # Deep products keep a panel of B in L1 and go down the rows. Where all panels of B stay in
         # L2 one row of tiles goes across them instead, which writes C in long runs.
-        group = n_rows
-        if x.depth * (end_col - first_col) * <Py_ssize_t>sizeof(number) <= row_block_bytes:
-            group = height
+        across = x.depth * (end_col - first_col) * <Py_ssize_t>sizeof(number) <= row_block_bytes
         group_row = first_row
         while group_row < end_row:
-            group_end = min(group_row + group, end_row)
-            if plan.shared and group == height:
-                group_end = min(group_end, group_row // width * width + width)
+            group_end = end_row
+            if across:
+                run_end = min(end_row, group_row // width * width + width) if plan.shared else (
+                    end_row)
+                group_end = group_row + even_height(run_end - group_row, plan.max_height)
             col = first_col
             while col < end_col:
                 panel = (col - plan.origin) // width
@@ -276,7 +274,9 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                 # The next panel of B comes into L2 in slices, one a tile.
                 row = group_row
                 while row < group_end:
-                    rows = min(height, group_end - row)
+                    run_end = min(group_end, row // width * width + width) if plan.shared else (
+                        group_end)
+                    rows = even_height(run_end - row, plan.max_height)
                     if plan.mirrored:
                         if col + cols <= row:
                             break
@@ -286,7 +286,6 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                             col += lanes
                             cols -= lanes
                     if plan.shared:
-                        rows = min(rows, width - row % width)
                         x.a = packed_b + row // width * panel_step + row % width
                         x.a_row = 1
                         x.a_depth = width

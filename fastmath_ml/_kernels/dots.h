@@ -47,18 +47,22 @@ template <class T, int rows, int vectors> struct dot_tile {
     }
 };
 
-// What to bring into L2 beside the rows that are read, eight at a time: in every `step`-th of them
-// from `first` on what lies `elements` further on; 0: nothing.
+// What to bring into L2 beside the rows that are read, eight at a time: what lies `elements` further on
+// in the even ones, the odd ones, or both.
 struct lines_ahead {
-    ptrdiff_t elements, first, step;
+    ptrdiff_t elements;
+    bool even, odd;
 };
 
-template <class T>
-FM_ALWAYS_INLINE void prefetch_rows(const T *a, ptrdiff_t a_row, ptrdiff_t rows,
-                                    const lines_ahead &ahead) {
-    if (!ahead.elements) return;
-    for (ptrdiff_t i = ahead.first; i < rows; i += ahead.step)
-        __builtin_prefetch(a + i * a_row + ahead.elements, 0, 2);
+template <int rows, class T>
+FM_ALWAYS_INLINE void prefetch_rows(const T *a, ptrdiff_t a_row, const lines_ahead &ahead) {
+    const T *line = a + ahead.elements;
+    if (ahead.even)
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i += 2) __builtin_prefetch(line + i * a_row, 0, 2);
+    if (ahead.odd)
+#pragma GCC unroll 4
+        for (int i = 1; i < rows; i += 2) __builtin_prefetch(line + i * a_row, 0, 2);
 }
 
 // total[j * total_vector + i] += row i of A . vector j of X, n elements each.
@@ -69,10 +73,15 @@ void add_dots(const T *a, ptrdiff_t a_row, const T *x, ptrdiff_t x_vector, ptrdi
     const ptrdiff_t lanes = vlanes(T{});
     dot_tile<T, rows, vectors> t;
     ptrdiff_t p = 0;
-    for (; p + lanes <= n; p += lanes) {
-        prefetch_rows<T>(a + p, a_row, rows, ahead);
+    // A loop of its own where nothing is brought: the shorter it is, the more of its loads the core has
+    // under way.
+    if (ahead.even || ahead.odd)
+        for (; p + lanes <= n; p += lanes) {
+            prefetch_rows<rows>(a + p, a_row, ahead);
+            t.template step<false>(a + p, a_row, x + p, x_vector, 0, all);
+        }
+    for (; p + lanes <= n; p += lanes)
         t.template step<false>(a + p, a_row, x + p, x_vector, 0, all);
-    }
     if (p < n) t.template step<true>(a + p, a_row, x + p, x_vector, n - p, all);
     t.add_to(total, total_vector, std::make_integer_sequence<int, rows * vectors>{});
 }

@@ -25,6 +25,10 @@ from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scra
 from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.sums cimport add_array, add_number
 
+from fastmath_ml._kernels import cpu
+
+cdef bint brings_rows = not cpu.foresees_rows()
+
 cdef enum:
     # Products with at most so many results and a depth of several segments share out the depth.
     LONG_RESULTS = 256 * 256
@@ -273,9 +277,8 @@ cdef bint as_vector_product(const Product* p, VectorProduct* v) noexcept nogil:
     else:
         return False
     # A matrix that comes from memory: the rows behind those that are read together.
-    v.ahead.elements, v.ahead.first, v.ahead.step = 0, 0, 1
-    if v.n_out * v.depth * v.itemsize > FAR_BYTES:
-        v.ahead.elements = 8 * max(v.out_stride, v.depth_stride)
+    v.ahead.elements = 8 * max(v.out_stride, v.depth_stride)
+    v.ahead.even = v.ahead.odd = brings_rows and v.n_out * v.depth * v.itemsize > FAR_BYTES
     if v.n_vectors > 1:
         # The tile does as many vectors as a register has lanes in the time of one.
         if v.depth_stride == 1:

@@ -320,14 +320,14 @@ cdef void one_model_block(const Sweep* s, const real* x, Py_ssize_t x_row, Py_ss
     p.y, p.y_stride, p.y_vector = z, 1, 0
     # The even rows of the next block with the scores, the odd ones with the gradient: memory has
     # the time of both to bring them.
-    p.ahead.elements = n * x_row if next_block else 0
-    p.ahead.first, p.ahead.step = 0, 2
+    p.ahead.elements = n * x_row
+    p.ahead.even, p.ahead.odd = next_block, False
     multiply_vector(&p)
     residual_rows(s, z, n, first, n, loss, bias_grad)
     p.n_out, p.depth = s.n_features, n
     p.out_stride, p.depth_stride = 1, x_row
     p.x, p.y = z, strip
-    p.ahead.first = 1
+    p.ahead.even, p.ahead.odd = False, next_block
     multiply_vector(&p)
     i = 0
     while i < s.n_features:

@@ -7,7 +7,8 @@ cdef extern from "dots.h" namespace "fm" nogil:
     double dot[T](const T* a, Py_ssize_t a_stride, const T* b, Py_ssize_t b_stride,
                   Py_ssize_t n) noexcept
     struct lines_ahead:
-        Py_ssize_t elements, first, step
+        Py_ssize_t elements
+        bint even, odd
 
 cdef enum:
     MAX_VECTORS = 8

@@ -39,8 +39,12 @@ cdef extern from "dots.h" namespace "fm" nogil:
     void add_dots[T](Py_ssize_t rows, Py_ssize_t vectors, const T* a, Py_ssize_t a_row, const T* x,
                      Py_ssize_t x_vector, Py_ssize_t n, const lines_ahead& ahead,
                      double* total, Py_ssize_t total_vector) noexcept
-    void prefetch_rows[T](const T* a, Py_ssize_t a_row, Py_ssize_t rows,
-                          const lines_ahead& ahead) noexcept
+
+cdef extern from "rows.h" namespace "fm" nogil:
+    Py_ssize_t add_eight_rows[T](const T* row, Py_ssize_t stride, Py_ssize_t n, const T* factor,
+                                 Py_ssize_t factor_stride, Py_ssize_t factor_vector,
+                                 Py_ssize_t n_vectors, const lines_ahead& ahead, T* sum,
+                                 Py_ssize_t sum_vector) noexcept
 
 cdef extern from "symmetric.h" namespace "fm" nogil:
     cppclass symmetric_product[T]:
@@ -80,7 +84,7 @@ cdef void dots_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
     cdef real gathered[DOT_BLOCK]
     cdef lines_ahead none
     cdef Py_ssize_t n, i, v, several, at = first_depth
-    none.elements = 0
+    none.even = none.odd = False
     cdef Py_ssize_t n_vectors = p.n_vectors if p.n_vectors == 1 else even(p.n_vectors)
     cdef Py_ssize_t block = DOT_BLOCK if n_vectors == 1 else DOT_BLOCK // 2
     cdef const real* x
@@ -145,7 +149,6 @@ cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
     cdef Py_ssize_t stride = p.depth_stride
     cdef real strip[SUM_STRIP]
     cdef real* part = strip
-    cdef vec[real] element[8]
     cdef vec[real] total
     cdef const real* row
     cdef const real* x
@@ -160,28 +163,9 @@ cdef void sums_over(Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first_depth, Py
             row = <const real*>p.matrix + begin + at * stride
             x = <const real*>p.x + at * p.x_stride
             i = 0
-            if steps == 8 and p.n_vectors == 1:
-                for k in range(8):
-                    element[k] = vset(x[k * p.x_stride])
-                while i + lanes <= n:
-                    total = vload(part + i)
-                    prefetch_rows(row + i, stride, 8, p.ahead)
-                    for k in range(8):
-                        total = vmul_add(element[k], vload(row + k * stride + i), total)
-                    vstore(part + i, total)
-                    i += lanes
-            elif steps == 8:
-                while i + lanes <= n:
-                    prefetch_rows(row + i, stride, 8, p.ahead)
-                    for k in range(8):
-                        element[k] = vload(row + k * stride + i)
-                    for v in range(p.n_vectors):
-                        factor = x + v * p.x_vector
-                        total = vload(part + v * n + i)
-                        for k in range(8):
-                            total = vmul_add(vset(factor[k * p.x_stride]), element[k], total)
-                        vstore(part + v * n + i, total)
-                    i += lanes
+            if steps == 8:
+                i = add_eight_rows(row, stride, n, x, p.x_stride, p.x_vector, p.n_vectors, p.ahead,
+                                   part, n)
             while i < n:
                 size = min(lanes, n - i)
                 for v in range(p.n_vectors):

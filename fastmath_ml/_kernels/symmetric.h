@@ -67,7 +67,7 @@ FM_ONE_COPY void add_mirrored(const T *a, const T *next, ptrdiff_t a_row, ptrdif
 // Rows [row, end) of a panel, whose columns from the first row on are its own.
 template <class T>
 void add_diagonal(const symmetric_product<T> &p, ptrdiff_t first, ptrdiff_t end, T *y) {
-    const lines_ahead none{0, 0, 1};
+    const lines_ahead none{0, false, false};
     for (ptrdiff_t v = 0; v < p.n_vectors; v += 2)
         for (ptrdiff_t row = first; row < end; row += dot_rows(2)) {
             const ptrdiff_t rows = std::min(dot_rows(2), end - row);

@@ -12,7 +12,7 @@ namespace fm {
 template <class T>
 FM_ONE_COPY void add_column_dots(const T *a, ptrdiff_t a_column, ptrdiff_t n_a, const T *b,
                                  ptrdiff_t b_column, ptrdiff_t n_b, ptrdiff_t n, T *z) {
-    const lines_ahead none{0, 0, 1};
+    const lines_ahead none{0, false, false};
     for (ptrdiff_t i = 0; i < n_a; i += 4) {
         const ptrdiff_t rows = std::min<ptrdiff_t>(4, n_a - i);
         for (ptrdiff_t j = 0, vectors; j < n_b; j += vectors) {
