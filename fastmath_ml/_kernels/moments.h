@@ -24,6 +24,7 @@
 namespace fm {
 
 constexpr ptrdiff_t LINE_BLOCK = 2048;   // elements
+constexpr ptrdiff_t SUM_BLOCK = 8192;    // where a sum of floats is all that is wanted
 constexpr ptrdiff_t ROW_BLOCK = 128;     // rows of a strip
 constexpr ptrdiff_t ROW_GROUP = 16;      // rows for each load and store of the sums
 constexpr ptrdiff_t STRIP = 1024;        // columns
@@ -120,6 +121,45 @@ FM_NOINLINE moment line_moments(const T *x, ptrdiff_t n) {
     return total;
 }
 
+// The sum of n floats. Two vectors are added with what rounding takes off (Knuth's two-sum), so that half
+// as many are widened, which costs two cycles for each half of a vector: 89 GB/s from L2 in place of 53
+// (Zen 5). The errors are added up as floats: they are 2^-24 of the sums. Not finite where a sum of
+// two overflows, or where x is not.
+FM_INLINE double paired_sum(const float *x, ptrdiff_t n) {
+    constexpr ptrdiff_t lanes = vlanes(0.0f);
+    wide sum[4];
+    vec<float> error[2];
+    ptrdiff_t i = 0;
+    for (; i + 4 * lanes <= n; i += 4 * lanes)
+#pragma GCC unroll 2
+        for (int k = 0; k < 2; k++) {
+            const vec<float> a = vload(x + i + 2 * k * lanes);
+            const vec<float> b = vload(x + i + (2 * k + 1) * lanes);
+            __builtin_prefetch(x + i + 2 * k * lanes + 2048);
+            __builtin_prefetch(x + i + (2 * k + 1) * lanes + 2048);
+            const vec<float> both = a + b, of_b = both - a;
+            error[k] = error[k] + ((a - (both - of_b)) + (b - of_b));
+            sum[2 * k] = sum[2 * k] + vwiden_low(both);
+            sum[2 * k + 1] = sum[2 * k + 1] + vwiden_high(both);
+        }
+    double tail = 0;
+    for (; i < n; i++) tail += x[i];
+    return vsum((sum[0] + sum[1]) + (sum[2] + sum[3])) + vsum(error[0] + error[1]) + tail;
+}
+
+// line_moments<false, false> for results in float32.
+FM_NOINLINE inline moment line_sum(const float *x, ptrdiff_t n) {
+    moment total;
+    for (ptrdiff_t i = 0; i < n; i += SUM_BLOCK) {
+        const ptrdiff_t block = n - i < SUM_BLOCK ? n - i : SUM_BLOCK;
+        const double sum = paired_sum(x + i, block);
+        if (!(fabs(sum) <= 1e300)) return line_moments<false, false>(x, n);
+        total.mean += sum;
+    }
+    total.n = double(n);
+    return total;
+}
+
 // ---- across lines: columns of a strip, side by side ----
 
 // The last vector of a row reads on into the next row, to the end of the array (x_end); what it
@@ -162,8 +202,13 @@ FM_INLINE void sweep_columns(const T *x, ptrdiff_t stride, ptrdiff_t n_rows, ptr
             if (OMIT) vstore(s.count + col, count);
         };
         if (rows == ROW_GROUP && group + (ROW_GROUP - 1) * stride + n_cols + lanes <= x_end) {
-            for (ptrdiff_t col = 0; col < n_cols; col += lanes)
+            for (ptrdiff_t col = 0; col < n_cols; col += lanes) {
+                if (col * ptrdiff_t(sizeof(T)) % 64 == 0)
+#pragma GCC unroll 16
+                    for (ptrdiff_t r = 0; r < ROW_GROUP; r++)
+                        __builtin_prefetch(group + (ROW_GROUP + r) * stride + col, 0, 2);
                 take(col, ROW_GROUP, [](const T *at) { return load_wide(at); });
+            }
         } else {
             for (ptrdiff_t col = 0; col < n_cols; col += lanes)
                 take(col, rows, [x_end](const T *at) {
@@ -347,10 +392,12 @@ void items(const moment_task &t, const sweeps<T> &sweep, ptrdiff_t begin, ptrdif
 template <class T>
 void moment_items_as(const moment_task &t, ptrdiff_t begin, ptrdiff_t end, moment *partial) {
     typedef sweeps<T> all;
-    const all sweep = t.squares ? (t.omit ? all::template of<true, true>()
-                                          : all::template of<true, false>())
-                                : (t.omit ? all::template of<false, true>()
-                                          : all::template of<false, false>());
+    all sweep = t.squares ? (t.omit ? all::template of<true, true>()
+                                    : all::template of<true, false>())
+                          : (t.omit ? all::template of<false, true>()
+                                    : all::template of<false, false>());
+    if constexpr (sizeof(T) == 4)
+        if (!(t.squares || t.omit || t.wide_results)) sweep.line = line_sum;
     items(t, sweep, begin, end, partial);
 }
 
