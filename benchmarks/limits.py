@@ -18,8 +18,9 @@ from .measure import Runner
 
 DTYPE_CHARS = {"float32": "f", "float64": "d"}
 WORKING_SETS = (1 << 18, 1 << 22, 1 << 26)  # bytes: about a core's cache, a shared one, memory
-REPEATS = 5
+REPEATS = 8
 PROBE_SECONDS = 0.01
+PAUSE = 0.02  # before each repeat: another CPU of a shared machine may be away for some milliseconds
 
 
 def run_on_threads(tasks) -> float:
@@ -46,6 +47,16 @@ def run_on_threads(tasks) -> float:
     return max(end for _, end in spans) - min(begin for begin, _ in spans)
 
 
+def best_span(tasks) -> float:
+    """Seconds of the fastest of some repeats."""
+
+    def span():
+        time.sleep(PAUSE)
+        return run_on_threads(tasks)
+
+    return min(span() for _ in range(REPEATS))
+
+
 def rounds_for(call, seconds: float) -> int:
     """The n for which call(n) takes about `seconds`."""
     n = 1
@@ -66,7 +77,7 @@ def fma_rate(dtype: str, n_threads: int) -> float:
     n_rounds = rounds_for(partial(probe.fma_peak, char), PROBE_SECONDS)
     flops = n_threads * probe.fma_peak(char, n_rounds)
     tasks = [partial(probe.fma_peak, char, n_rounds)] * n_threads
-    return flops / min(run_on_threads(tasks) for _ in range(REPEATS))
+    return flops / best_span(tasks)
 
 
 def stream_rate(kind: str, working_set: int, n_threads: int) -> float:
@@ -81,9 +92,7 @@ def stream_rate(kind: str, working_set: int, n_threads: int) -> float:
         calls = [partial(probe.copy_stream, np.zeros_like(s), s) for s in sources]
     n_rounds = rounds_for(calls[0], PROBE_SECONDS)
     n_bytes = sum(call(n_rounds) for call in calls)
-    return n_bytes / min(
-        run_on_threads([partial(call, n_rounds) for call in calls]) for _ in range(REPEATS)
-    )
+    return n_bytes / best_span([partial(call, n_rounds) for call in calls])
 
 
 def measure_limits(thread_counts) -> dict:

@@ -12,6 +12,7 @@ every call follows a sleep and finds its worker threads asleep.
 
 import contextlib
 import itertools
+import os
 import subprocess
 import sys
 import time
@@ -35,12 +36,11 @@ REGIMES = ("steady", "isolated")
 
 @contextlib.contextmanager
 def busy_processes(n: int) -> Iterator[None]:
-    """That many other processes keep a CPU busy each, from about now on."""
+    """That many other processes keep a CPU busy each, from about now on, while this one lives."""
     with contextlib.ExitStack() as stack:
         for _ in range(n):
-            process = stack.enter_context(
-                subprocess.Popen([sys.executable, "-c", "while True: pass"])
-            )
+            code = f"import os\nwhile os.getppid() == {os.getpid()}:\n    sum(range(100_000))"
+            process = stack.enter_context(subprocess.Popen([sys.executable, "-c", code]))
             stack.callback(process.kill)
         time.sleep(0.1 if n else 0)
         yield

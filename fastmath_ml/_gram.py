@@ -45,6 +45,8 @@ def gram_vectors(
         least = 8 * float(np.finfo(gram.dtype).eps)
 
         def excess(values: Small, residuals: Small, scale: float) -> float:
+            if scale == 0:  # nothing but zeros
+                return 0.0
             roots = np.sqrt(np.maximum(values[:k], 0) / scale)
             return float((residuals[:k] / np.maximum(0.3 * wanted * roots, least)).max() / scale)
 

@@ -350,6 +350,20 @@ def test_power_iteration(rng, dtype):
     assert result.residual <= eps(dtype) ** 0.5 * 3
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_power_iteration_stops_at_the_first_small_residual(rng, dtype, shift):
+    a = symmetric(rng, np.r_[2.0, np.linspace(-1, 1.5, 99)], dtype)
+    tol = 1e-3
+    found = fm.power_iteration(a, rng=0, tol=tol, shift=shift)
+    before = fm.power_iteration(a, rng=0, tol=tol, shift=shift, max_iter=found.n_iter - 1)
+    for result in (found, before):
+        v, image = result.eigenvector, a @ result.eigenvector
+        assert result.residual == pytest.approx(np.linalg.norm(image - result.eigenvalue * v), rel=0.05)
+        assert result.converged == (result.residual <= tol * result.eigenvalue)
+    assert found.converged
+    assert not before.converged
+
+
 def test_a_shift_speeds_it_up_and_picks_the_other_end(rng):
     a = symmetric(rng, np.r_[1.0, np.linspace(-0.7, 0.5, 98), -0.9])
     plain = fm.power_iteration(a, rng=0)
@@ -495,6 +509,22 @@ def test_a_few_pairs_of_a_small_matrix(rng, dtype, kind, n):
             np.testing.assert_allclose(a @ v, v * w, atol=bound)
             np.testing.assert_allclose(v.T @ v, np.eye(k), atol=100 * np.finfo(dtype).eps)
             assert found.converged
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 17, 18, 50, 88, 89, 120])
+def test_small_problems_are_solved_as_by_lapack(rng, n):
+    x = rng.standard_normal((n, n))
+    graded = 10.0 ** -np.linspace(0, 12, n)
+    for a in (x + x.T, np.diag(np.arange(n) % 3.0), np.ones((n, n)), np.zeros((n, n)),
+              (x + x.T) * np.outer(graded, graded), symmetric(rng, np.r_[np.ones(n - 1), 2.0])):  # fmt: skip
+        before = a.copy()
+        values, vectors = _lapack.eigh(a)
+        bound = 100 * max(n, 10) * np.finfo(np.float64).eps
+        size = max(np.abs(a).max(), 1e-300)
+        np.testing.assert_allclose(values, np.linalg.eigvalsh(a), rtol=0, atol=bound * size * n)
+        np.testing.assert_allclose(a @ vectors, vectors * values, rtol=0, atol=bound * size)
+        np.testing.assert_allclose(vectors.T @ vectors, np.eye(n), rtol=0, atol=bound)
+        assert np.array_equal(a, before)
 
 
 def test_which_small_problems_are_solved_in_part(rng):

@@ -168,6 +168,32 @@ def test_huge_and_tiny_numbers(dtype):
     assert S.mean(tiny) == 3 * info.smallest_subnormal
 
 
+@pytest.mark.parametrize("n", [63, 64, 1000, 20_000, 100_001])
+def test_means_of_float32_are_rounded_once(rng, n):
+    # Of both signs and 60 powers of two, so that what rounding takes off a sum of two counts.
+    wild = (rng.standard_normal(n) * 2.0 ** rng.integers(-30, 30, n)).astype(np.float32)
+    for x in (wild, np.concatenate([wild, -wild[::-1]]), wild + np.float32(3e7)):
+        exact = float(sum(map(Fraction, x.tolist())) / x.size)
+        size = float(np.abs(x.astype(np.float64)).mean())
+        for got in (S.mean(x), S.mean(x[None], axis=1)[0]):
+            assert abs(float(got) - exact) <= abs(exact) * 2.0**-24 + size * 2.0**-44
+
+
+@pytest.mark.parametrize("at", [0, 17, 3000, 19_999])
+def test_means_of_float32_whose_pairs_overflow(at):
+    # The sum of two is infinite, that in double is not; and what is not finite stays what it is.
+    info = np.finfo(np.float32)
+    x = np.full(20_000, info.max, np.float32)
+    assert S.mean(x) == info.max
+    x[::2] *= -1
+    assert S.mean(x) == 0
+    for value in (np.inf, -np.inf, np.nan):
+        x[at] = value
+        np.testing.assert_array_equal(S.mean(x), np.float32(value))
+    x[at], x[at - 1] = np.inf, -np.inf
+    assert np.isnan(S.mean(x))
+
+
 def test_empty_and_no_degrees_of_freedom():
     with pytest.warns(RuntimeWarning, match="Mean of empty slice"), np.errstate(invalid="ignore"):
         assert np.isnan(S.mean([]))

@@ -138,8 +138,8 @@ template <class T, int rows, int vectors> struct tile {
             for (int i = 0; p >= 4; p -= 4, next += 64) {
                 __builtin_prefetch(next, 0, 2);
                 if (i < rows) {
-                    __builtin_prefetch(c, 1);
-                    __builtin_prefetch(c + vlanes(T{}), 1);
+                    __builtin_prefetch(c, 0, 2);
+                    __builtin_prefetch(c + vlanes(T{}), 0, 2);
                     c += c_row;
                     i++;
                 }
