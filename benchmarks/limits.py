@@ -20,7 +20,7 @@ DTYPE_CHARS = {"float32": "f", "float64": "d"}
 WORKING_SETS = (1 << 18, 1 << 22, 1 << 26)  # bytes: about a core's cache, a shared one, memory
 REPEATS = 8
 PROBE_SECONDS = 0.01
-PAUSE = 0.02  # before each repeat: another CPU of a shared machine may be away for some milliseconds
+PAUSE = 0.02  # before each repeat: a CPU of a shared machine may be away for some milliseconds
 
 
 def run_on_threads(tasks) -> float:

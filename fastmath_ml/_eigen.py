@@ -171,7 +171,7 @@ def power_iteration(
     n_iter = 1
     while True:
         value = float(np.dot(v[:, 0], image[:, 0]))
-        # v has unit length: |A v - value v|^2 = |A v|^2 - value^2, up to what rounding leaves of it.
+        # v has unit length: |A v - value v|^2 = |A v|^2 - value^2, up to rounding.
         size_sq = float(np.dot(image[:, 0], image[:, 0]))
         is_far = size_sq - value**2 > unsure * size_sq + (wanted * value) ** 2
         if not is_far or n_iter >= max_iter:

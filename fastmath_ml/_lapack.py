@@ -28,8 +28,8 @@ QUIET_ORDER, SVD_QUIET = 88, 84
 def eigh(a: Small) -> tuple[Small, Small]:
     r"""As numpy.linalg.eigh.
 
-    :math:`A = Q T Q^T` with T tridiagonal, :math:`T = Z \Lambda Z^T`, and the vectors are Q Z. Of order
-    84 it takes 0.36 ms, dsyevr 0.43.
+    :math:`A = Q T Q^T` with T tridiagonal, :math:`T = Z \Lambda Z^T`, and the vectors are Q Z. Of
+    order 84 it takes 0.36 ms, dsyevr 0.43.
     """
     if EIGH_WAKES <= len(a) <= QUIET_ORDER:
         from scipy.linalg.lapack import dorgqr, dstevd, dsytrd

@@ -60,9 +60,8 @@ cdef enum:
     CHUNK_DEPTH = 3072
     CHUNK_BYTES = 16 << 20
     MIRROR_DEPTH = 64
-    # Panels start at cache lines of C where there are so many, up to this depth.
+    # Panels start at cache lines of C where there are so many.
     ALIGNED_PANELS = 32
-    ALIGNED_DEPTH = 1 << 30
     SMALL_WORK = 64 * 64 * 64
     # B is read in place while a depth block of it has at most so many bytes, A while at most so
     # many panels of B use it.
@@ -413,11 +412,10 @@ cdef Py_ssize_t aligned_origin(const Product* p, Py_ssize_t width) noexcept nogi
 
     NumPy aligns arrays to 16 bytes only, and a vector that straddles two lines is stored twice:
     2000 x 128 x 2000 took 2.7 ms in place of 2.4. The first panel is the narrower for it, and there
-    is one more: with few panels, or where tiles are deep, that costs more than it saves.
+    is one more: with few panels that costs more than it saves.
     """
     cdef Py_ssize_t behind = <Py_ssize_t>(<uintptr_t>p.c % 64), lead
-    if (behind % p.itemsize or p.c_row * p.itemsize % 64 or p.n_cols < ALIGNED_PANELS * width
-            or p.depth > ALIGNED_DEPTH):
+    if behind % p.itemsize or p.c_row * p.itemsize % 64 or p.n_cols < ALIGNED_PANELS * width:
         return 0
     lead = (64 - behind) // p.itemsize % width
     return lead - width if lead else 0

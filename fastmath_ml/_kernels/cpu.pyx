@@ -23,7 +23,8 @@ cdef extern from *:
     #include <cpuid.h>
     static int fastmath_ml_cpu_foresees_rows(void) {
         unsigned a, b, c, d;
-        if (!__get_cpuid(0, &a, &b, &c, &d) || b != 0x68747541 /* "Auth" of AuthenticAMD */) return 0;
+        if (!__get_cpuid(0, &a, &b, &c, &d)) return 0;
+        if (b != 0x68747541 /* "Auth" of AuthenticAMD */) return 0;
         if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
         return (a >> 8 & 15) + (a >> 20 & 255) >= 26;
     }

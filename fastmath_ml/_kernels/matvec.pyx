@@ -7,8 +7,9 @@
     unit stride along the outputs   sums: lanes along the outputs; SUM_STEPS steps of the depth are
                                     added to a strip of outputs that stays in the L1 cache, eight
                                     steps for each time that it is loaded and stored; the next
-                                    eight are prefetched (1.1 to 2 times the speed on Zen 4,
-                                    more than the nearer part of the same rows, into L2 or L1)
+                                    eight are prefetched where the hardware does not foresee them
+                                    (1.1 to 2 times the speed on Zen 4, more than the nearer part
+                                    of the same rows, into L2 or L1)
 
 Several vectors share what is loaded of the matrix. The register tile of a product would hold them
 in the lanes of one vector, most of which would be idle.
@@ -29,7 +30,7 @@ from libc.string cimport memset
 from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport (
-    vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial,
+    vec, vlanes, vload_partial, vmul_add, vset, vstore_partial,
 )
 from fastmath_ml._kernels.sums cimport add_array
 from fastmath_ml._kernels.tile cimport ceil_div
