@@ -28,6 +28,7 @@ constexpr ptrdiff_t SUM_BLOCK = 8192;    // where a sum of floats is all that is
 constexpr ptrdiff_t ROW_BLOCK = 128;     // rows of a strip
 constexpr ptrdiff_t ROW_GROUP = 16;      // rows for each load and store of the sums
 constexpr ptrdiff_t STRIP = 1024;        // columns
+constexpr ptrdiff_t FAR_BYTES = 8 << 20; // asking for the next rows of less costs up to a third
 constexpr ptrdiff_t FOLD = 64;           // narrower arrays: several rows are taken as one
 constexpr ptrdiff_t SHORT_LINE = 32;     // lines up to that are transposed, so many at once:
 constexpr ptrdiff_t SHORT_GROUP = 64;
@@ -169,6 +170,7 @@ FM_NOINLINE inline moment line_sum(const float *x, ptrdiff_t n) {
 struct column_state {
     double n[STATE], mean[STATE], rest[STATE], m2[STATE];
     double count[STATE], sum[STATE], square[STATE];
+    bool brings_rows;  // they come from memory: the next group is asked for
 };
 
 template <bool SQUARES, bool OMIT, class T>
@@ -203,7 +205,7 @@ FM_INLINE void sweep_columns(const T *x, ptrdiff_t stride, ptrdiff_t n_rows, ptr
         };
         if (rows == ROW_GROUP && group + (ROW_GROUP - 1) * stride + n_cols + lanes <= x_end) {
             for (ptrdiff_t col = 0; col < n_cols; col += lanes) {
-                if (col * ptrdiff_t(sizeof(T)) % 64 == 0)
+                if (s.brings_rows && col * ptrdiff_t(sizeof(T)) % 64 == 0)
 #pragma GCC unroll 16
                     for (ptrdiff_t r = 0; r < ROW_GROUP; r++)
                         __builtin_prefetch(group + (ROW_GROUP + r) * stride + col, 0, 2);
@@ -334,6 +336,7 @@ void items(const moment_task &t, const sweeps<T> &sweep, ptrdiff_t begin, ptrdif
     const ptrdiff_t n = t.end - t.first;
     const T *x = static_cast<const T *>(t.x), *x_end = x + t.n_outer * t.n * t.n_inner;
     column_state s;
+    s.brings_rows = t.n * t.n_inner * ptrdiff_t(sizeof(T)) >= FAR_BYTES;
     const auto done = [&](ptrdiff_t at, const moment &m) {
         if (partial)
             partial[at] = m;
