@@ -28,7 +28,8 @@ constexpr ptrdiff_t SUM_BLOCK = 8192;    // where a sum of floats is all that is
 constexpr ptrdiff_t ROW_BLOCK = 128;     // rows of a strip
 constexpr ptrdiff_t ROW_GROUP = 16;      // rows for each load and store of the sums
 constexpr ptrdiff_t STRIP = 1024;        // columns
-constexpr ptrdiff_t FAR_BYTES = 8 << 20; // asking for the next rows of less costs up to a third
+// Asking for the next rows costs up to a third where there are fewer bytes, and gains doubles nothing.
+constexpr ptrdiff_t FAR_BYTES = 8 << 20;
 constexpr ptrdiff_t FOLD = 64;           // narrower arrays: several rows are taken as one
 constexpr ptrdiff_t SHORT_LINE = 32;     // lines up to that are transposed, so many at once:
 constexpr ptrdiff_t SHORT_GROUP = 64;
@@ -336,7 +337,7 @@ void items(const moment_task &t, const sweeps<T> &sweep, ptrdiff_t begin, ptrdif
     const ptrdiff_t n = t.end - t.first;
     const T *x = static_cast<const T *>(t.x), *x_end = x + t.n_outer * t.n * t.n_inner;
     column_state s;
-    s.brings_rows = t.n * t.n_inner * ptrdiff_t(sizeof(T)) >= FAR_BYTES;
+    s.brings_rows = sizeof(T) == 4 && t.n * t.n_inner * ptrdiff_t(sizeof(T)) >= FAR_BYTES;
     const auto done = [&](ptrdiff_t at, const moment &m) {
         if (partial)
             partial[at] = m;
