@@ -9,6 +9,7 @@ import numpy as np
 from ._arrays import FloatArray, as_array
 from ._krylov import Pairs, choose, extremal_pairs, make_rng, orthonormalise, random_block
 from ._lapack import QUIET_ORDER, eigh_some
+from ._norm import norm
 from ._operators import Dense, Function, check_finite, largest_entry, square_operator
 
 WHICH = ("LM", "LA", "SA", "BE")
@@ -158,7 +159,7 @@ def power_iteration(
     if not np.isfinite(shift):
         raise ValueError(f"shift is {shift!r}; expected a finite number")
     v = _start(v0, order, dtype, rng)
-    v /= _norm(v)
+    v /= norm(v)
     image = operator.forward(v)
     factor = safe_scale(operator, image, 1)
     if factor != 1.0:
@@ -171,16 +172,17 @@ def power_iteration(
     n_iter = 1
     while True:
         value = float(np.dot(v[:, 0], image[:, 0]))
+        size = float(norm(image))
         # v has unit length: |A v - value v|^2 = |A v|^2 - value^2, up to rounding.
-        size_sq = float(np.dot(image[:, 0], image[:, 0]))
-        is_far = size_sq - value**2 > unsure * size_sq + (wanted * value) ** 2
-        if not is_far or n_iter >= max_iter:
-            residual = _norm(image - v * dtype.type(value))
-            converged = residual <= wanted * abs(value)
-            if converged or n_iter >= max_iter:
+        cosine = value / size if size > 0 else 1.0
+        is_far = 1 - cosine * cosine > unsure + (wanted * cosine) ** 2
+        if not (is_far and size < np.inf) or n_iter >= max_iter:
+            residual = float(norm(image - v * dtype.type(value)))
+            converged = size < np.inf and residual <= wanted * abs(value)
+            if converged or n_iter >= max_iter or not size < np.inf:
                 break
         step = image - sigma * v if sigma else image
-        length = _norm(step) if sigma else np.sqrt(size_sq)
+        length = float(norm(step)) if sigma else size
         if length == 0:  # A - shift I maps v to nothing: v is an eigenvector already
             break
         v = step / dtype.type(length)
@@ -189,10 +191,6 @@ def power_iteration(
     v = v.copy()  # a function may have kept the one that it was given
     fix_signs(v)
     return PowerResult(value / factor, v[:, 0], residual / factor, n_iter, bool(converged))
-
-
-def _norm(x: FloatArray) -> float:
-    return float(np.sqrt(np.dot(x.ravel(), x.ravel())))
 
 
 def _start(v0: Any, n: int, dtype: np.dtype[Any], rng: Any) -> FloatArray:

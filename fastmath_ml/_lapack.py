@@ -4,7 +4,7 @@ A routine that wakes the BLAS threads leaves them spinning for some 100 ms, on t
 own kernels need at once: beside `numpy.linalg.eigh` of matrices of order 26 and more, block Lanczos
 took 1.3 to 1.8 times as long. OpenBLAS shares out its level 2 routines from about 96 x 96 on, and
 blocked reflectors much earlier (dsyevr from an order of 66, 70 or 86 on, by CPU). The unblocked
-reduction to tridiagonal form, the solver of that form and dgesvd use neither below the orders given
+reduction to tridiagonal form, the solver of that form and dgesvd use neither up to the orders given
 here.
 """
 

@@ -364,6 +364,18 @@ def test_power_iteration_stops_at_the_first_small_residual(rng, dtype, shift):
     assert not before.converged
 
 
+def test_power_iteration_from_a_start_that_hides_how_large_a_is(dtype):
+    # Squares of what the second product gives overflow.
+    big = dtype.type(2) ** (100 if dtype == np.float32 else 700)
+    result = fm.power_iteration(np.array([[1, 1], [1, big]], dtype), v0=[1, 0])
+    assert result.converged
+    assert result.eigenvalue == pytest.approx(float(big))
+    most = np.finfo(dtype).max
+    result = fm.power_iteration(np.full((4, 4), most), v0=[1, 0, 0, 0])
+    assert result.converged
+    assert result.eigenvalue == pytest.approx(4 * float(most))  # infinite in float64
+
+
 def test_a_shift_speeds_it_up_and_picks_the_other_end(rng):
     a = symmetric(rng, np.r_[1.0, np.linspace(-0.7, 0.5, 98), -0.9])
     plain = fm.power_iteration(a, rng=0)

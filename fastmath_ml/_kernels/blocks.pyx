@@ -204,6 +204,14 @@ cdef void pack_a_block(Plan* plan, Py_ssize_t first_row, Py_ssize_t end_row,
         row += rows
 
 
+cdef inline Py_ssize_t tile_height(const Plan* plan, Py_ssize_t row, Py_ssize_t end,
+                                   Py_ssize_t width) noexcept nogil:
+    """Rows of the tile at `row`: within one panel where those of B serve as A."""
+    if plan.shared:
+        end = min(end, row // width * width + width)
+    return even_height(end - row, plan.max_height)
+
+
 cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t first_col,
                        Py_ssize_t end_col, Plan* plan, number zero) noexcept nogil:
     """C[first_row:end_row, first_col:end_col] over the depth of the current chunk."""
@@ -212,7 +220,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
     cdef Py_ssize_t n_rows = end_row - first_row
     cdef Py_ssize_t chunk_depth = plan.end_depth - plan.first_depth
     cdef Py_ssize_t first_panel, end_panel, panel_step = 0
-    cdef Py_ssize_t depth_at, row, col, rows, cols, panel, group_row, group_end, run_end
+    cdef Py_ssize_t depth_at, row, col, rows, cols, panel, group_row, group_end
     cdef bint finishing, adding, across
     cdef operands[number] x
     cdef number* packed_a = NULL
@@ -255,9 +263,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
         while group_row < end_row:
             group_end = end_row
             if across:
-                run_end = min(end_row, group_row // width * width + width) if plan.shared else (
-                    end_row)
-                group_end = group_row + even_height(run_end - group_row, plan.max_height)
+                group_end = group_row + tile_height(plan, group_row, end_row, width)
             col = first_col
             while col < end_col:
                 panel = (col - plan.origin) // width
@@ -273,9 +279,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                 # The next panel of B comes into L2 in slices, one a tile.
                 row = group_row
                 while row < group_end:
-                    run_end = min(group_end, row // width * width + width) if plan.shared else (
-                        group_end)
-                    rows = even_height(run_end - row, plan.max_height)
+                    rows = tile_height(plan, row, group_end, width)
                     if plan.mirrored:
                         if col + cols <= row:
                             break
