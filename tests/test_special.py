@@ -146,6 +146,24 @@ def test_spread_values(dtype, rng):
         check(x, None, fm.softmax(x))
 
 
+@pytest.mark.parametrize("per_step", [0.01, 0.99, 1.01, 3.0, 20.0])
+@pytest.mark.parametrize("n_columns", [2, 19])
+def test_rising_and_falling_values_across(per_step, n_columns, dtype, rng):
+    """A block's terms are relative to its first steps until they are far above them."""
+    steps = np.arange(1037.0)
+    for line in (steps, -steps, np.abs(steps - 700), steps % 61, -(steps % 61)):
+        x = (per_step * line[:, None] + rng.uniform(-1, 1, (line.size, n_columns))).astype(dtype)
+        x[:, 1] = rng.permutation(x[:, 1])
+        result = fm.softmax(x, axis=0)
+        check(x, 0, result)
+        largest = x.max(axis=0, keepdims=True)
+        logarithm = fm.log_softmax(x, axis=0)
+        exact = softmax_exact(x, 0)
+        seen = exact > np.finfo(dtype).smallest_normal
+        bound = 8 * eps(dtype) * (1 + np.abs(x - largest))
+        assert (np.abs(logarithm - np.log(exact, where=seen, out=exact)) <= bound)[seen].all()
+
+
 # ---- what must not change a result ----
 
 # (shape, axis): short, usual, huge lines; across, in one block of steps and in several

@@ -31,11 +31,13 @@ from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_vector
 from fastmath_ml._kernels.pool cimport ordered_reduce, thread_scratch
 from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
-    mtail, vabs, vec, veq, vexp, vge, vlanes, vlog, vlog1p_unit, vload, vload_partial,
-    vmax_fast, vselect, vset, vstore, vstore_partial, vsum,
+    mtail, vabs, vec, veq, vexp, vge, vlanes, vlog, vlog1p, vlog1p_unit, vload, vload_partial,
+    vmax_fast, vmul_add, vselect, vset, vstore, vstore_partial, vsum,
 )
 from fastmath_ml._kernels.sums cimport add_array
-from fastmath_ml._kernels.tile cimport operands, tile_cols, tile_rows
+from fastmath_ml._kernels.tile cimport (
+    ceil_div, even_height, lines_asked, operands, tile_cols, tile_rows,
+)
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 import numpy as np
@@ -45,7 +47,8 @@ cnp.import_array()
 cdef enum:
     SEGMENT = 1008              # rows; a multiple of every block below
     DEPTH_BLOCK = 384
-    ONE_MODEL_BYTES = 1 << 18   # of a block of more than eight rows at most: a quarter of L2
+    BLOCK = 126                 # rows of a block of several models at most
+    BLOCK_BYTES = 1 << 18       # of a block of rows, a quarter of L2
     LINEAR = 0
     LOGISTIC = 1
     SOFTMAX = 2
@@ -84,22 +87,23 @@ cdef inline void store(real* x, vec[real] value, Py_ssize_t n) noexcept nogil:
         vstore_partial(x, value, n)
 
 
-cdef inline vec[real] residual_of(int kind, vec[real] score, vec[real] target,
-                                  vec[real]* loss) noexcept nogil:
+cdef inline vec[real] residual_of(int kind, vec[real] score, vec[real] target, vec[real]* loss,
+                                  vec[real]* e) noexcept nogil:
     """LINEAR: r = z - y, loss r^2 / 2. LOGISTIC: r = sigmoid(z) - y, loss log(1 + e^z) - y z.
 
-    The latter as max(z, 0) - y z + log1p(e^-|z|), which neither overflows nor cancels.
+    The latter is max(z, 0) - y z + log(1 + e), e = e^-|z|, which neither overflows nor cancels; the
+    logarithm is left to the caller.
     """
-    cdef vec[real] r, e, inverse, zero
+    cdef vec[real] r, inverse, zero
     cdef vec[real] one = vset(<real>1), half = vset(<real>0.5)
     if kind == LINEAR:
         r = score - target
         loss[0] = half * r * r
         return r
-    e = vexp(-vabs(score))
-    inverse = one / (one + e)
-    loss[0] = (vmax_fast(zero, score) - target * score) + vlog1p_unit(e)
-    return vselect(vge(score, zero), inverse, e * inverse) - target
+    e[0] = vexp(-vabs(score))
+    inverse = one / (one + e[0])
+    loss[0] = vmax_fast(zero, score) - target * score
+    return vselect(vge(score, zero), inverse, e[0] * inverse) - target
 
 
 cdef inline void one_score(const Sweep* s, Py_ssize_t model, real* z, Py_ssize_t first,
@@ -110,7 +114,7 @@ cdef inline void one_score(const Sweep* s, Py_ssize_t model, real* z, Py_ssize_t
     cdef const real* y = <const real*>s.y + model * s.y_model + first
     cdef const real* row_weight = NULL
     cdef real bias = 0
-    cdef vec[real] r, value, loss_sum, r_sum, nothing
+    cdef vec[real] r, value, e, loss_sum, r_sum, nothing
     if s.row_weight != NULL:
         row_weight = <const real*>s.row_weight + first
     if s.bias != NULL:
@@ -118,7 +122,9 @@ cdef inline void one_score(const Sweep* s, Py_ssize_t model, real* z, Py_ssize_t
     while i < n:
         count = min(lanes, n - i)
         r = residual_of(s.kind, load(z + i, count, zero) + vset(bias), load(y + i, count, zero),
-                        &value)
+                        &value, &e)
+        if s.kind == LOGISTIC:
+            value = value + vlog1p_unit(e)
         if row_weight != NULL:
             value = value * load(row_weight + i, count, zero)
             r = r * load(row_weight + i, count, zero)
@@ -138,14 +144,17 @@ cdef inline void scores_of_models(const Sweep* s, real* z, real* sums, Py_ssize_
     """The rows [first, first + n) of all models, a model in each lane; z (n, padded) becomes r.
 
     sums: room for two vectors. Lanes beyond the last model hold numbers that nobody reads.
+
+    Without weights the logarithms of 1 + e become one, of the product of at most BLOCK factors that
+    are 2 at most: kept as product - 1, in which small e lose nothing.
     """
     cdef real zero = 0
     cdef Py_ssize_t lanes = vlanes(zero), model = 0, row, i, count
     cdef const real* y = <const real*>s.y + first
-    cdef vec[real] bias, r, value, target, row_weight, loss_sum, r_sum
+    cdef vec[real] bias, r, value, target, row_weight, e, product_less_one, loss_sum, r_sum
     while model < s.n_models:
         count = min(lanes, s.n_models - model)
-        bias = loss_sum = r_sum = vset(zero)
+        bias = loss_sum = r_sum = product_less_one = vset(zero)
         if s.bias != NULL:
             bias = load(<const real*>s.bias + model, count, zero)
         for row in range(n):
@@ -155,15 +164,20 @@ cdef inline void scores_of_models(const Sweep* s, real* z, real* sums, Py_ssize_
                 target = load(sums, count, zero)
             else:
                 target = vset(y[row])
-            r = residual_of(s.kind, vload(z + row * s.padded + model) + bias, target, &value)
-            if s.row_weight != NULL:
+            r = residual_of(s.kind, vload(z + row * s.padded + model) + bias, target, &value, &e)
+            if s.row_weight == NULL:
+                if s.kind == LOGISTIC:
+                    product_less_one = vmul_add(product_less_one, e, product_less_one) + e
+            else:
+                if s.kind == LOGISTIC:
+                    value = value + vlog1p_unit(e)
                 row_weight = vset((<const real*>s.row_weight)[first + row])
                 value = value * row_weight
                 r = r * row_weight
             vstore(z + row * s.padded + model, r)
             loss_sum = loss_sum + value
             r_sum = r_sum + r
-        vstore(sums, loss_sum)
+        vstore(sums, loss_sum + vlog1p(product_less_one))
         vstore(sums + lanes, r_sum)
         for i in range(count):
             loss[model + i] += sums[i]
@@ -244,12 +258,34 @@ cdef void residual_rows(const Sweep* s, real* z, Py_ssize_t z_output, Py_ssize_t
 
 # ---- one block of rows ----
 
+# The next block of rows comes into L2 meanwhile, as evenly as can be: what a tile asks for by itself,
+# and before a tile of the gradient its share of the rest. Scores that wait for memory made the whole
+# sweep 1.3 times as slow, lines that are all asked for before tiles of the gradient 1.3 to 1.6 times.
+cdef struct Ahead:
+    const char* line                # the next one
+    Py_ssize_t left                 # how many
+
+
+cdef inline Py_ssize_t own_lines(Ahead* ahead, Py_ssize_t rows, Py_ssize_t cols,
+                                 operands[real]* t) noexcept nogil:
+    """How many lines the tile will ask for, which from here on count as asked for."""
+    cdef Py_ssize_t n
+    if ahead.left <= 0:
+        t.next = t.b
+        return 0
+    n = lines_asked(rows, cols, t[0])
+    t.next = <const real*>ahead.line
+    ahead.line += 64 * n
+    ahead.left -= n
+    return n
+
+
 cdef inline void scores_of_block(const Sweep* s, const real* x, Py_ssize_t x_row, Py_ssize_t n,
-                                 real* z) noexcept nogil:
+                                 real* z, Ahead* ahead) noexcept nogil:
     """z = X_block W^T, (n, padded)."""
-    cdef Py_ssize_t max_height = tile_rows(<real>0), width = tile_cols(<real>0)
-    cdef Py_ssize_t n_tiles = (n + max_height - 1) // max_height
-    cdef Py_ssize_t height = (n + n_tiles - 1) // n_tiles, depth_at = 0, col, row
+    cdef Py_ssize_t height = even_height(n, tile_rows(<real>0)), width = tile_cols(<real>0)
+    cdef Py_ssize_t depth_at = 0, col, row
+    cdef Py_ssize_t rows, cols
     cdef operands[real] t
     t.a_row = x_row
     t.a_depth = 1
@@ -259,11 +295,12 @@ cdef inline void scores_of_block(const Sweep* s, const real* x, Py_ssize_t x_row
         col = 0
         while col < s.padded:
             t.b = <const real*>s.weights + depth_at * s.padded + col
-            t.next = t.b
             row = 0
             while row < n:
+                rows, cols = min(height, n - row), min(width, s.padded - col)
                 t.a = x + row * x_row + depth_at
-                multiply_tile(min(height, n - row), min(width, s.padded - col), &t,
+                own_lines(ahead, rows, cols, &t)
+                multiply_tile(rows, cols, &t,
                               z + row * s.padded + col, s.padded, depth_at != 0, sizeof(real))
                 row += height
             col += width
@@ -272,37 +309,31 @@ cdef inline void scores_of_block(const Sweep* s, const real* x, Py_ssize_t x_row
 
 cdef inline void add_gradient_of_block(const Sweep* s, const real* x, Py_ssize_t x_row,
                                        Py_ssize_t n, const real* r, real* grad,
-                                       bint accumulate, bint next_block) noexcept nogil:
-    """grad (+)= r^T X_block, (n_outputs, n_features), for r of (n, padded).
-
-    The next block of rows comes into L2 meanwhile, a slice with each tile: scores that wait for
-    memory made the whole sweep 1.3 times as slow.
-    """
-    cdef Py_ssize_t max_height = tile_rows(<real>0), width = tile_cols(<real>0)
-    cdef Py_ssize_t n_tiles = (s.n_outputs + max_height - 1) // max_height
-    cdef Py_ssize_t height = (s.n_outputs + n_tiles - 1) // n_tiles, col = 0, output
+                                       bint accumulate, Ahead* ahead) noexcept nogil:
+    """grad (+)= r^T X_block, (n_outputs, n_features), for r of (n, padded)."""
+    cdef Py_ssize_t height = even_height(s.n_outputs, tile_rows(<real>0))
+    cdef Py_ssize_t width = tile_cols(<real>0), col = 0, output, rows, cols, i, share = 0
+    cdef Py_ssize_t n_tiles = ceil_div(s.n_outputs, height) * ceil_div(s.n_features, width)
     cdef operands[real] t
-    cdef const char* next_line = <const char*>(x + n * x_row)
-    cdef Py_ssize_t i, n_lines = 0
-    if next_block:
-        n_lines = n_tiles * ((s.n_features + width - 1) // width)
-        n_lines = (n * s.n_features * <Py_ssize_t>sizeof(real) // 64 + n_lines - 1) // n_lines
     t.depth = n
     t.a_row = 1
     t.a_depth = s.padded
     t.b_depth = x_row
     while col < s.n_features:
         t.b = x + col
-        t.next = t.b
         output = 0
         while output < s.n_outputs:
+            rows, cols = min(height, s.n_outputs - output), min(width, s.n_features - col)
             t.a = r + output
-            for i in range(n_lines):
-                prefetch_l2(next_line + 64 * i)
-            next_line += 64 * n_lines
-            multiply_tile(min(height, s.n_outputs - output), min(width, s.n_features - col), &t,
-                          grad + output * s.n_features + col, s.n_features, accumulate,
-                          sizeof(real))
+            share = ceil_div(ahead.left, n_tiles)
+            share -= own_lines(ahead, rows, cols, &t)
+            n_tiles -= 1
+            for i in range(share):
+                prefetch_l2(ahead.line)
+                ahead.line += 64
+                ahead.left -= 1
+            multiply_tile(rows, cols, &t, grad + output * s.n_features + col, s.n_features,
+                          accumulate, sizeof(real))
             output += height
         col += width
 
@@ -348,6 +379,7 @@ cdef void segment_of(Py_ssize_t begin, Py_ssize_t end, Sweep* s, double* partial
     cdef Py_ssize_t block = s.block_rows, row = begin, n, x_row = s.x_row
     cdef Py_ssize_t z_size = block * s.padded
     cdef bint next_block
+    cdef Ahead ahead
     cdef real* z
     cdef real* by_output
     cdef real* packed = NULL
@@ -373,14 +405,16 @@ cdef void segment_of(Py_ssize_t begin, Py_ssize_t end, Sweep* s, double* partial
         if s.n_outputs == 1:
             one_model_block(s, x, x_row, row, n, z, by_output, grad, loss, bias_grad, next_block)
         else:
-            scores_of_block(s, x, x_row, n, z)
+            ahead.line = <const char*>(x + n * x_row)
+            ahead.left = n * s.n_features * <Py_ssize_t>sizeof(real) // 64 if next_block else 0
+            scores_of_block(s, x, x_row, n, z, &ahead)
             if s.kind == SOFTMAX:
                 pack_panel(n, s.n_outputs, z, s.padded, 1, <const real*>NULL, by_output, n, False)
                 residual_rows(s, by_output, n, row, n, loss, bias_grad)
                 pack_panel(s.n_outputs, n, by_output, n, 1, <const real*>NULL, z, s.padded, False)
             else:
                 scores_of_models(s, z, by_output, row, n, loss, bias_grad)
-            add_gradient_of_block(s, x, x_row, n, z, grad, row != begin, next_block)
+            add_gradient_of_block(s, x, x_row, n, z, grad, row != begin, &ahead)
         row += n
 
 
@@ -484,12 +518,12 @@ def loss_sums(int kind, cnp.ndarray x, cnp.ndarray coef, bias, cnp.ndarray y, ro
         weights[:, :n_outputs] = coef.T
     s.weights = cnp.PyArray_DATA(weights)
     if n_outputs > 1:
-        # About the size of the L1 cache, but enough rows that a tile of the gradient is worth its
-        # loads and stores. 126 rows of 256 features were 1.3 times as slow.
-        block = 126 if d <= 64 else 56 if d <= 128 else 28 if d <= 2048 else 14
+        for block in (BLOCK, 56, 28, 14):
+            if block * d * s.itemsize <= BLOCK_BYTES:
+                break
     else:
         for block in (336, 112, 56, 24, 16, 8):
-            if block * d * s.itemsize <= ONE_MODEL_BYTES:
+            if block * d * s.itemsize <= BLOCK_BYTES:
                 break
     s.block_rows = block
     n_numbers = s.n_models + n_outputs

@@ -5,8 +5,8 @@ Neighbours in memory belong to different lines.
     short lines                 a vector of neighbouring lines at a time, in registers and L1
     one block                   steps x lines that fit the L2 cache; swept for the maxima, for the
                                 exponentials and sums, and for the scaling
-    several blocks              each with maxima and sums of its own; a second sweep reads x again:
-                                out = exp(x - maximum) / sum
+    several blocks              each with maxima and sums of its own, found in one sweep; a second
+                                one reads x again: out = exp(x - maximum) / sum
 
 log_softmax stores no exponentials: its last sweep is out = (x - maximum) - log(sum). Nor does
 softmax over several blocks: storing them and multiplying each block by its factors made every
@@ -25,7 +25,7 @@ from fastmath_ml._kernels.lines cimport (
 )
 from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport (
-    vec, veq, vexp, vlanes, vload, vlog, vmax_fast, vselect, vset, vstore,
+    many, mask, vec, veq, vexp, vgt, vlanes, vload, vlog, vmax_fast, vselect, vset, vstore,
 )
 
 cdef enum:
@@ -34,6 +34,8 @@ cdef enum:
     ONE_BLOCK = 512             # steps up to which lines across are one block
     BLOCK_STEPS = 64            # steps of a block of longer ones
     BLOCK_ITEMS = 1 << 16       # steps x lines of a block, which stays in the L2 cache
+    GROUP = 8                   # steps of a block that are added up in registers
+    FAR_ABOVE = 8               # how far a term may be above exp(0)
     STATISTICS_BYTES = 8 << 20
 
 
@@ -205,6 +207,78 @@ cdef inline void block_as(const real* x, real* out, Py_ssize_t stride, Py_ssize_
         col += lanes
 
 
+cdef inline vec[real] max_of_group(const real* x, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
+    return vmax_fast(
+        vmax_fast(vmax_fast(load_columns(x, n), load_columns(x + stride, n)),
+                  vmax_fast(load_columns(x + 2 * stride, n), load_columns(x + 3 * stride, n))),
+        vmax_fast(vmax_fast(load_columns(x + 4 * stride, n), load_columns(x + 5 * stride, n)),
+                  vmax_fast(load_columns(x + 6 * stride, n), load_columns(x + 7 * stride, n))))
+
+
+cdef inline vec[real] exp_of_group(const real* x, Py_ssize_t stride, Py_ssize_t n,
+                                   vec[real] shift) noexcept nogil:
+    cdef vec[real] even = vexp(load_columns(x, n) - shift)
+    cdef vec[real] odd = vexp(load_columns(x + stride, n) - shift)
+    even = even + vexp(load_columns(x + 2 * stride, n) - shift)
+    odd = odd + vexp(load_columns(x + 3 * stride, n) - shift)
+    even = even + vexp(load_columns(x + 4 * stride, n) - shift)
+    odd = odd + vexp(load_columns(x + 5 * stride, n) - shift)
+    even = even + vexp(load_columns(x + 6 * stride, n) - shift)
+    odd = odd + vexp(load_columns(x + 7 * stride, n) - shift)
+    return even + odd
+
+
+cdef inline void sum_block(const real* x, Py_ssize_t stride, Py_ssize_t n_steps,
+                           Py_ssize_t width, real* largest, real* total, real* shift,
+                           bint logarithm) noexcept nogil:
+    """What block_as() finds of whole groups of steps, in one sweep that stores nothing.
+
+    Terms are exp(x - shift), the shift of a line being its maximum over the first GROUP steps; what
+    has been added is multiplied by exp(shift - new shift) where a later group's maximum is more than
+    FAR_ABOVE above it. So the largest terms are exact to FAR_ABOVE / 2 epsilon, not one half.
+    """
+    cdef Py_ssize_t lanes = vlanes(<real>0), i = 0, col, n
+    cdef vec[real] low = vset(<real>-INFINITY), infinity = vset(<real>INFINITY)
+    cdef vec[real] above = vset(<real>FAR_ABOVE), top, own, value
+    cdef mask[real] far
+    while i + GROUP <= n_steps:
+        col = 0
+        while col < width:
+            n = width - col
+            top = max_of_group(x + col, stride, n)
+            if i == 0:
+                own = top
+                value = vec[real]()
+                vstore(shift + col, own)
+                vstore(largest + col, top)
+            else:
+                own = vload(shift + col)
+                value = vload(total + col)
+                far = vgt(top, own + above)
+                if many(far):
+                    value = value * vselect(far, vexp(own - top), vset(<real>1))
+                    own = vselect(far, top, own)
+                    vstore(shift + col, own)
+                vstore(largest + col, vmax_fast(vload(largest + col), top))
+            # An infinite shift counts as 0.
+            vstore(total + col, value + exp_of_group(x + col, stride, n, log_shift(own)))
+            col += lanes
+        x += GROUP * stride
+        i += GROUP
+    col = 0
+    while col < width:
+        n = width - col
+        top = vload(largest + col)
+        own = vload(shift + col)
+        value = vload(total + col)
+        value = value * vexp(log_shift(own) - log_shift(top))
+        vstore(total + col, value if logarithm else vselect(veq(top, infinity), top - top, value))
+        if logarithm:
+            top = log_shift(top)
+        vstore(largest + col, vselect(veq(value, vec[real]()), low, top))
+        col += lanes
+
+
 cdef void blocks_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zero) noexcept nogil:
     """Phase one of the current band: exponentials, maxima and sums of each block of steps."""
     cdef Py_ssize_t width = lines.band, padded = lines.band_padded
@@ -224,15 +298,12 @@ cdef void blocks_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zero
         largest = <real*>lines.statistics + item * 2 * padded
         x = <const real*>lines.x + at
         out = <real*>lines.out + at
-        if lines.logarithm:
-            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, True,
-                     False)
-        elif lines.n_blocks > 1:
-            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, False,
-                     False)
+        if lines.n_blocks > 1 and n_steps % GROUP == 0:
+            sum_block(x, lines.inner, n_steps, width, largest, largest + padded, part,
+                      lines.logarithm)
         else:
-            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, False,
-                     True)
+            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part,
+                     lines.logarithm, lines.n_blocks == 1 and not lines.logarithm)
         if lines.n_blocks == 1:
             factors_as(lines, item, zero)
             if lines.logarithm:

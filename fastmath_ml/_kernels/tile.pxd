@@ -22,5 +22,6 @@ cdef extern from "tile.h" namespace "fm" nogil:
     Py_ssize_t even_height(Py_ssize_t n, Py_ssize_t max_height) noexcept
     Py_ssize_t tile_rows[T](T) noexcept
     Py_ssize_t tile_cols[T](T) noexcept
+    Py_ssize_t lines_asked[T](Py_ssize_t rows, Py_ssize_t cols, const operands[T]& x) noexcept
     void tile_product[T, Finish](Py_ssize_t rows, Py_ssize_t cols, const operands[T]& x,
                                  T* c, Py_ssize_t c_row, bint accumulate, Finish) noexcept
