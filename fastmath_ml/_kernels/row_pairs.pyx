@@ -21,6 +21,7 @@ cimport numpy as cnp
 
 from fastmath_ml._kernels.matvec cimport without_gaps
 from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
+from fastmath_ml._kernels.prefetch cimport bring_lines
 from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vsum,
 )
@@ -29,6 +30,8 @@ cnp.import_array()
 
 cdef enum:
     BLOCK = 1024
+    AHEAD = 8                   # rows anywhere in y are asked for that many pairs ahead,
+    AHEAD_BYTES = 1024          # the first bytes of them: what lies behind, hardware foresees
     SCRATCH_ROWS = 0
 
 cdef struct Pairs:
@@ -181,7 +184,8 @@ cdef inline double pair_distance(const Pairs* s, const real* x, double x_norm_sq
 
 
 cdef void pairs_range(Py_ssize_t begin, Py_ssize_t end, Pairs* s, real zero) noexcept nogil:
-    cdef Py_ssize_t row, j, at
+    cdef Py_ssize_t row, j, at, seen = min(s.depth * <Py_ssize_t>sizeof(real), AHEAD_BYTES)
+    cdef bint seeks = s.indices != NULL and s.y_depth == 1
     cdef double x_norm_sq = 0
     cdef const real* x
     cdef const real* y
@@ -194,6 +198,8 @@ cdef void pairs_range(Py_ssize_t begin, Py_ssize_t end, Pairs* s, real zero) noe
         if s.cosine:
             x_norm_sq = norm_sq(x, s.depth)
         for j in range(row * s.k, (row + 1) * s.k):
+            if seeks and j + AHEAD < end * s.k:
+                bring_lines(<const real*>s.y + s.indices[j + AHEAD] * s.y_row, 1, 0, seen)
             at = j if s.indices == NULL else s.indices[j]
             y = without_gaps(<const real*>s.y + at * s.y_row, s.y_depth, s.depth, copies + s.depth)
             (<real*>s.out)[j] = <real>pair_distance(s, x, x_norm_sq, y)

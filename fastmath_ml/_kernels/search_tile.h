@@ -24,26 +24,33 @@ template <class T> struct panel {
     int64_t first;        // index of the first
 };
 
+// Several chains, added up in memory. A function of its own: sums kept in variables beside those of the
+// tile took registers from its loop, a tenth of its speed.
 template <class T, int rows>
-void search_tile(const operands<T> &x, const panel<T> &b, const T *factors, const T *terms,
-                 ptrdiff_t row, const candidates<T> &found) {
+__attribute__((noinline)) void sum_chains(const operands<T> &x, T *sums) {
     constexpr ptrdiff_t chain = chain_length(T{});
-    const ptrdiff_t lanes = vlanes(T{});
-    tile<T, rows, 2> t;
     operands<T> part = x;
-    part.depth = x.depth < chain ? x.depth : chain;
-    t.template multiply<true, false>(part, 0, found.bound, 0);
-    for (ptrdiff_t left = x.depth - part.depth; left > 0; left -= part.depth) {
-        const tile<T, rows, 2> before = t;
+    for (ptrdiff_t left = x.depth; left > 0; left -= part.depth) {
+        part.depth = left < chain ? left : chain;
+        product_tile<T, keep_packed, rows, 2, true, false>(part, sums, 2 * vlanes(T{}), 0,
+                                                           left < x.depth);
         part.a += part.depth * part.a_depth;
         part.b += part.depth * part.b_depth;
         part.next += part.depth * 4 / ptrdiff_t(sizeof(T));
-        part.depth = left < chain ? left : chain;
-        t = tile<T, rows, 2>();
-        t.template multiply<true, false>(part, 0, found.bound, 0);
-#pragma GCC unroll 14
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < 2; j++) t.sum[i][j] = t.sum[i][j] + before.sum[i][j];
+    }
+}
+
+template <class T, int rows>
+void search_tile(const operands<T> &x, const panel<T> &b, const T *factors, const T *terms,
+                 ptrdiff_t row, const candidates<T> &found) {
+    const ptrdiff_t lanes = vlanes(T{});
+    tile<T, rows, 2> t;
+    if (x.depth <= chain_length(T{})) {
+        t.template multiply<true, false>(x, 0, found.bound, 0);
+    } else {
+        T sums[rows * 2 * FASTMATH_ML_VECTOR_BYTES / sizeof(T)];
+        sum_chains<T, rows>(x, sums);
+        t.template load<false>(sums, 2 * lanes, 0, std::make_integer_sequence<int, rows>{});
     }
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
