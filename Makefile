@@ -21,12 +21,14 @@
 #
 # PYTHON=python3.13 VENV=.venv313 takes another interpreter and keeps its environment apart.
 # ARGS='--only softmax --threads 1' is handed to the benchmarks. JOBS is the number of processes that
-# run tests (0: in one, without workers).
+# run tests side by side.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
+ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
+endif
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -41,13 +43,14 @@ LOGS := build/pytest
 KERNELS := $(wildcard $(addprefix fastmath_ml/_kernels/*.,pyx pxd h))
 
 # Two kinds of tests are the same at every CPU level: those of threads and processes, which want the
-# machine to themselves, and those of ONCE_TESTS. Every other file of tests runs once per level.
+# machine to themselves, and those of JIT_TESTS and ONCE_TESTS. Every other file of tests runs once per
+# level.
 THREAD_TESTS := $(addprefix tests/test_,pool.py threads.py failures.py)
+JIT_TESTS := $(addprefix tests/test_,calculus.py custom.py descent.py jit.py optim_fit.py)
 ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark_cases.py gate.py \
-	pages.py calculus.py descent.py jit.py custom.py optim_fit.py \
-	peer_suites.py sklearn_svd.py sklearn_pca.py stats_as_peers.py \
+	pages.py selftest.py peer_suites.py sklearn_svd.py sklearn_pca.py stats_as_peers.py \
 	special_as_scipy.py)
-LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
+LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(JIT_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
 # Under the sanitizers, at one level: a file or two for each family of kernels.
 KERNEL_TESTS := $(addprefix tests/test_,products.py product_stacks.py products_dtypes.py linear.py \
 	logsumexp.py euclidean.py small.py losses_elements.py optim_losses.py norm.py information.py \
@@ -95,20 +98,29 @@ build: $(VENV)/.extensions $(VENV)/.package
 
 # ---- tests ----
 
-# The closing lines of all runs stand together at the end.
+# Runs of pytest stand side by side, JOBS at a time, and each tells what it has to say when it is done:
+# one process a run takes two thirds of the time that a run spread over two of them takes. The examples
+# of the documentation run once, threads when nobody else does. The closing lines come last.
 LEVELS = $$($(PY) -c "from fastmath_ml import _kernels; print(*_kernels.built_levels())")
+RUN = mkdir -p $(LOGS) && $(PYTEST) -p no:xdist
 test: build $(VENV)/.extra-test
-	@rm -rf $(LOGS) && mkdir -p $(LOGS)
-	@for level in $(LEVELS); do \
-		echo "== CPU level $$level"; \
-		FASTMATH_ML_CPU=$$level $(PYTEST) $(SPREAD) $(LEVEL_TESTS) $(DOCTESTS) \
-			| tee $(LOGS)/level-$$level.log; \
-	done
-	@echo "== independent of the CPU level"
-	@$(PYTEST) $(SPREAD) $(ONCE_TESTS) | tee $(LOGS)/once.log
-	@echo "== threads"
-	@$(PYTEST) $(THREAD_TESTS) | tee $(LOGS)/threads.log
+	@rm -rf $(LOGS)
+	@levels="$(LEVELS)"; $(MAKE) --no-print-directory --output-sync=target \
+		-j$(or $(JOBS:0=),1) SIDE_BY_SIDE=1 run-once-1 run-once-2 \
+		$$(printf 'run-level-1-%s ' $$levels) $$(printf 'run-level-2-%s ' $$levels)
+	@$(RUN) $(THREAD_TESTS) | tee $(LOGS)/threads.log
 	@echo "== closing lines" && tail -qn 1 $(LOGS)/*.log
+
+FIRST_HALF = $(wordlist 1,16,$(sort $(LEVEL_TESTS)))
+SECOND_HALF = $(filter-out $(FIRST_HALF),$(LEVEL_TESTS))
+run-level-1-%: ; @echo "== CPU level $*, first half"
+	@export FASTMATH_ML_CPU=$*; $(RUN) $(FIRST_HALF) | tee $(LOGS)/level-$*-1.log
+run-level-2-%: ; @echo "== CPU level $*, second half"
+	@export FASTMATH_ML_CPU=$*; $(RUN) $(SECOND_HALF) | tee $(LOGS)/level-$*-2.log
+run-once-1: ; @echo "== independent of the CPU level, and the examples"
+	@$(RUN) $(JIT_TESTS) $(DOCTESTS) | tee $(LOGS)/once-1.log
+run-once-2: ; @echo "== independent of the CPU level"
+	@$(RUN) $(ONCE_TESTS) | tee $(LOGS)/once-2.log
 
 test-python: build $(VENV)/.extra-test
 	@mkdir -p $(LOGS)
