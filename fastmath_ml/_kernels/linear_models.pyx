@@ -418,6 +418,11 @@ cdef void segment_of(Py_ssize_t begin, Py_ssize_t end, Sweep* s, double* partial
         row += n
 
 
+cdef Py_ssize_t segment_rows(Py_ssize_t n_rows) noexcept nogil:
+    """At most 64 segments: what a segment adds up goes from one core to the other twice."""
+    return ceil_div(n_rows, 64 * SEGMENT) * SEGMENT
+
+
 cdef void segment_body(Py_ssize_t begin, Py_ssize_t end, void* partial,
                        void* context) noexcept nogil:
     if (<Sweep*>context).itemsize == 4:
@@ -533,7 +538,8 @@ def loss_sums(int kind, cnp.ndarray x, cnp.ndarray coef, bias, cnp.ndarray y, ro
     work_ns = s.n_rows * (d * max(s.itemsize / 16.0, n_outputs * s.itemsize / 160.0)
                           + 2.0 * n_outputs)
     with nogil:
-        ordered_reduce(s.n_rows, SEGMENT, n_numbers * sizeof(double) + n_outputs * d * s.itemsize,
+        ordered_reduce(s.n_rows, segment_rows(s.n_rows),
+                       n_numbers * sizeof(double) + n_outputs * d * s.itemsize,
                        work_ns, segment_body, add_segment, number, &s)
         for i in range(n_all):
             number[i] *= scale
