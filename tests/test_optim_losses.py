@@ -211,6 +211,21 @@ def test_logistic_loss_is_stable(dtype):
             assert np.isfinite(grad).all()
 
 
+@pytest.mark.parametrize("n_rows", [1, 2, 125, 126, 127, 2000])
+@pytest.mark.parametrize("weight", [None, 1.0])
+def test_logistic_losses_of_several_models_and_rows(n_rows, weight, dtype):
+    """Without weights rows share a logarithm: tiny losses stay relatively exact, none overflows."""
+    z = np.array([-80.0, -30.0, -9.0, -1e-3, 0.0, 1e-3, 2.0, 30.0, 80.0, 1e30, -1e30], dtype)
+    weights = None if weight is None else np.full(n_rows, weight)
+    for y in (0, 1):
+        loss, grad, _ = optim.logistic_loss_with_grad(
+            np.ones((n_rows, 1), dtype), np.full(n_rows, y), z[:, None], sample_weight=weights
+        )
+        exact = np.logaddexp(0, np.where(y, -z, z).astype(np.float64))
+        assert_within(loss, exact, 64 * eps(dtype) * exact, np.dtype(np.float64))
+        assert np.isfinite(grad).all()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_large_scores(kind, dtype, rng):
     X, y, coef, intercept = problem(rng, kind, 40, 5, None, dtype)

@@ -4,7 +4,7 @@ A model is scores z = X w + b, a residual r = dloss/dz per row, and a gradient X
 with X would read it twice; here a block of rows stays in the cache from its scores to its share of
 the gradient:
 
-    for each segment of SEGMENT rows, in parallel
+    for each segment of segment_rows, in parallel
       for each block of rows (block_rows)              X is read once from memory
         z = X_block W^T                                the register tile, or dots for one model
         r, loss = residual of z                        a row or a model in each lane
@@ -419,8 +419,10 @@ cdef void segment_of(Py_ssize_t begin, Py_ssize_t end, Sweep* s, double* partial
 
 
 cdef Py_ssize_t segment_rows(Py_ssize_t n_rows) noexcept nogil:
-    """At most 64 segments: what a segment adds up goes from one core to the other twice."""
-    return ceil_div(n_rows, 64 * SEGMENT) * SEGMENT
+    """Few segments, since what a segment adds up goes from one core to the other twice, but 64 if there
+    can be, and none so long that float32 loses the sums of its blocks.
+    """
+    return min(ceil_div(n_rows, 64 * SEGMENT), <Py_ssize_t>4) * SEGMENT
 
 
 cdef void segment_body(Py_ssize_t begin, Py_ssize_t end, void* partial,

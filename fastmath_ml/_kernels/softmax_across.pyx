@@ -267,7 +267,6 @@ cdef inline void sum_block(const real* x, Py_ssize_t stride, Py_ssize_t n_steps,
         i += GROUP
     col = 0
     while col < width:
-        n = width - col
         top = vload(largest + col)
         own = vload(shift + col)
         value = vload(total + col)
@@ -301,9 +300,15 @@ cdef void blocks_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zero
         if lines.n_blocks > 1 and n_steps % GROUP == 0:
             sum_block(x, lines.inner, n_steps, width, largest, largest + padded, part,
                       lines.logarithm)
+        elif lines.logarithm:
+            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, True,
+                     False)
+        elif lines.n_blocks > 1:
+            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, False,
+                     False)
         else:
-            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part,
-                     lines.logarithm, lines.n_blocks == 1 and not lines.logarithm)
+            block_as(x, out, lines.inner, n_steps, width, largest, largest + padded, part, False,
+                     True)
         if lines.n_blocks == 1:
             factors_as(lines, item, zero)
             if lines.logarithm:

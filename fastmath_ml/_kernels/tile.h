@@ -64,7 +64,7 @@ template <class T> struct operands {
     ptrdiff_t a_row, a_depth;
     const T *b;            // element (p, j) of B at b[p * b_depth + j]
     ptrdiff_t b_depth;
-    const T *next;         // a large tile brings lines_asked() cache lines from here into L2
+    const T *next;         // a large tile brings lines_asked() cache lines from here into L2; or b
     ptrdiff_t row, col;    // where the tile stands in C, and what belongs to its rows and columns:
     const void *context;   // for kernels that finish the elements while they are in registers
 };
@@ -164,7 +164,7 @@ template <class T, int rows, int vectors> struct tile {
                 }
             }
         if constexpr (pace == 2)
-            for (; p >= 2; p -= 2, next += 64) {
+            for (; p >= 2 && x.next != x.b; p -= 2, next += 64) {
                 __builtin_prefetch(next, 0, 2);
                 step();
                 step();
