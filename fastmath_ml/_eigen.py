@@ -7,8 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._arrays import FloatArray, as_array
-from ._krylov import Pairs, choose, extremal_pairs, make_rng, orthonormalise, random_block
-from ._lapack import QUIET_ORDER, eigh_some
+from ._krylov import (
+    NARROW_BASIS,
+    Pairs,
+    choose,
+    extremal_pairs,
+    make_rng,
+    orthonormalise,
+    random_block,
+)
+from ._lapack import eigh_some
 from ._norm import norm
 from ._operators import Dense, Function, check_finite, largest_entry, square_operator
 
@@ -333,7 +341,7 @@ def block_width(operator: Any, k: int) -> int:
 
 def basis_size(k: int, width: int) -> int:
     """Where the projected problem can be solved on one thread, no more than that."""
-    return max(min(k + 10 * width, QUIET_ORDER), k + 4 * width, 48)
+    return max(min(k + 10 * width, NARROW_BASIS), k + 4 * width, 48)
 
 
 def solve_whole(operator: Any, k: int, which: str) -> Pairs:

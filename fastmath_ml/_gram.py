@@ -9,8 +9,8 @@ import numpy as np
 from ._arrays import FloatArray
 from ._kernels.moments import scatter_matrix
 from ._kernels.products import gram_plain
-from ._krylov import Small, extremal_pairs, random_block
-from ._lapack import QUIET_ORDER, eigh
+from ._krylov import NARROW_BASIS, Small, extremal_pairs, random_block
+from ._lapack import eigh
 from ._operators import Dense, check_finite, product
 
 
@@ -55,7 +55,7 @@ def gram_vectors(
             random_block(rng, n, width, gram.dtype),
             width,
             "LA",
-            size=max(min(9 * width, QUIET_ORDER), 5 * width),
+            size=max(min(9 * width, NARROW_BASIS), 5 * width),
             max_products=60,
             excess=excess,
             rng=rng,

@@ -34,6 +34,7 @@ from ._operators import product
 Small = npt.NDArray[np.float64]
 
 TURNED_ROWS = 4096  # of V at a time in cut_back: as much as stays in the cache
+NARROW_BASIS = 128  # columns of the basis for narrow blocks: to solve it costs a product or two
 ORTHONORMAL = 16  # times epsilon: entries of Q^T Q - I that are rounding errors
 
 
@@ -113,7 +114,7 @@ def orthonormalise(w: FloatArray, factor: Factor | None = None) -> tuple[FloatAr
         second = factor_of(w, gram)
         if second is not None:
             rotate_block(w, second.inverse.astype(w.dtype), None)
-            return w, second.r @ factor.r
+            return w, product(second.r, factor.r)
         w = product(w, factor.r.astype(w.dtype))
     q, r = np.linalg.qr(w)
     return np.ascontiguousarray(q), r.astype(np.float64)
@@ -199,8 +200,10 @@ class _Basis:
         if self.loss > 0:
             # V^T Q, Q being the orthonormal block that W becomes.
             factor = factor_of(w, gram)
-            if factor is not None and np.abs(again @ factor.inverse).max() <= self.loss:
-                return part + again, factor
+            if factor is not None:
+                left = product(again.astype(np.float64, copy=False), factor.inverse)
+                if np.abs(left).max() <= self.loss:
+                    return part + again, factor
         add_product(v, -again, w, None)
         return part + again, None
 
@@ -220,7 +223,7 @@ class _Basis:
         # What little was left of W is mostly the rounding errors of the projection.
         _, factor = self._project(v, self.next)
         self.next, turn = orthonormalise(self.next, factor)
-        self.coupling = turn @ self.coupling
+        self.coupling = product(turn, self.coupling)
         if room == width and _least_singular_value(self.coupling) > floor:
             return
         left, lengths, _ = svd(self.coupling)
@@ -232,7 +235,7 @@ class _Basis:
             fresh -= product(kept, product(kept.T, fresh))
             fresh, _ = orthonormalise(fresh)
         coupling = np.zeros((room, width))
-        coupling[:n_kept] = left[:, :n_kept].T @ self.coupling
+        coupling[:n_kept] = product(left[:, :n_kept].T, self.coupling)
         self.next = np.ascontiguousarray(np.concatenate([kept, fresh], axis=1))
         self.coupling = coupling
 
@@ -240,7 +243,7 @@ class _Basis:
         """Ritz values ascending, their coordinates in V, their residuals."""
         values, s = eigh(self.h[: self.filled, : self.filled])
         width = self.coupling.shape[1]
-        return values, s, np.linalg.norm(self.coupling @ s[-width:], axis=0)
+        return values, s, np.linalg.norm(product(self.coupling, s[-width:]), axis=0)
 
     def pairs(self, values: Small, s: Small) -> tuple[FloatArray, FloatArray]:
         """Ritz vectors, and what A makes of them beyond themselves."""
@@ -248,7 +251,7 @@ class _Basis:
         vectors = product(self.v[:, : self.filled], s.astype(dtype))
         if not self.next.shape[1]:
             return vectors, np.zeros_like(vectors)
-        last = self.coupling @ s[-self.coupling.shape[1] :]
+        last = product(self.coupling, s[-self.coupling.shape[1] :])
         return vectors, product(self.next, last.astype(dtype))
 
     def cut_back(self, values: Small, s: Small) -> None:
@@ -289,7 +292,7 @@ class _Schedule:
             self.n_more = excess / gain if gain > 0 else math.inf
         self.at, self.excess = n_products, excess
         half = 0.5 * self.n_more if self.n_more < math.inf else 1
-        self.next = n_products + int(min(max(half, 1), 4))
+        self.next = n_products + round(min(max(half, 1), 4))
 
 
 def extremal_pairs(

@@ -25,8 +25,17 @@ from ._arrays import FloatArray
 from ._eigen import fix_signs, positive_integer, tolerance
 from ._gram import gram_of, gram_vectors, in_square_range
 from ._kernels.power import rotate_block
-from ._krylov import Pairs, Small, extremal_pairs, make_rng, orthonormalise, random_block
-from ._lapack import QUIET_ORDER, eigh, svd
+from ._krylov import (
+    NARROW_BASIS,
+    Pairs,
+    Small,
+    extremal_pairs,
+    gram_f64,
+    make_rng,
+    orthonormalise,
+    random_block,
+)
+from ._lapack import eigh, svd
 from ._operators import Dense, OutOfRange, as_operator, check_range, product
 
 METHODS = ("auto", "randomized", "power", "krylov")
@@ -271,7 +280,7 @@ def best_triplets(
         start,
         width,
         "LA",
-        size=max(min(7 * width, QUIET_ORDER), 4 * width),
+        size=max(min(7 * width, NARROW_BASIS), 4 * width),
         max_products=300 if n_steps is None else max(n_steps, 1),
         excess=excess,
         rng=rng,
@@ -374,7 +383,7 @@ def subspace_until(operator: Any, x: FloatArray, k: int, wanted: float) -> Tripl
         n_steps += 1
         v = orthonormalise(x)[0]
         x, y = operator.normal(v, want_y=True)
-        projected = y.T.astype(np.float64) @ y
+        projected = gram_f64(y.astype(np.float64, copy=False))
         values, s = eigh(projected)
         top = s[:, ::-1][:, :k]
         rest = product(x, top.astype(x.dtype)) - product(v, top.astype(x.dtype)) * values[::-1][

@@ -523,7 +523,7 @@ def test_a_few_pairs_of_a_small_matrix(rng, dtype, kind, n):
             assert found.converged
 
 
-@pytest.mark.parametrize("n", [1, 2, 16, 17, 18, 50, 88, 89, 120])
+@pytest.mark.parametrize("n", [1, 2, 3, 16, 17, 18, 50, 127, 128, 129, 200, 256, 512, 513])
 def test_small_problems_are_solved_as_by_lapack(rng, n):
     x = rng.standard_normal((n, n))
     graded = 10.0 ** -np.linspace(0, 12, n)
@@ -534,6 +534,10 @@ def test_small_problems_are_solved_as_by_lapack(rng, n):
         np.diag(np.arange(n) % 3.0),
         np.ones((n, n)),
         np.zeros((n, n)),
+        np.kron(np.eye(n // 2 + 1), [[2.0, 1.0], [1.0, 2.0]])[:n, :n],
+        np.diag(abs(np.arange(n) - n // 2) * 1.0) + np.eye(n, k=1) + np.eye(n, k=-1),
+        1e-160 * (x + x.T),
+        1e160 * (x + x.T),
     ):
         before = a.copy()
         values, vectors = _lapack.eigh(a)

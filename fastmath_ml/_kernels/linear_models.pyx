@@ -258,9 +258,10 @@ cdef void residual_rows(const Sweep* s, real* z, Py_ssize_t z_output, Py_ssize_t
 
 # ---- one block of rows ----
 
-# The next block of rows comes into L2 meanwhile, as evenly as can be: what a tile asks for by itself,
-# and before a tile of the gradient its share of the rest. Scores that wait for memory made the whole
-# sweep 1.3 times as slow, lines that are all asked for before tiles of the gradient 1.3 to 1.6 times.
+# The next block of rows comes into L2 meanwhile, as evenly as can be: what a tile asks for by
+# itself, and before a tile of the gradient its share of the rest. Scores that wait for memory made
+# the whole sweep 1.3 times as slow, lines all asked for before tiles of the gradient 1.3 to
+# 1.6 times.
 cdef struct Ahead:
     const char* line                # the next one
     Py_ssize_t left                 # how many
@@ -312,7 +313,7 @@ cdef inline void add_gradient_of_block(const Sweep* s, const real* x, Py_ssize_t
                                        bint accumulate, Ahead* ahead) noexcept nogil:
     """grad (+)= r^T X_block, (n_outputs, n_features), for r of (n, padded)."""
     cdef Py_ssize_t height = even_height(s.n_outputs, tile_rows(<real>0))
-    cdef Py_ssize_t width = tile_cols(<real>0), col = 0, output, rows, cols, i, share = 0
+    cdef Py_ssize_t width = tile_cols(<real>0), col = 0, output, rows, cols, _, share = 0
     cdef Py_ssize_t n_tiles = ceil_div(s.n_outputs, height) * ceil_div(s.n_features, width)
     cdef operands[real] t
     t.depth = n
@@ -328,7 +329,7 @@ cdef inline void add_gradient_of_block(const Sweep* s, const real* x, Py_ssize_t
             share = ceil_div(ahead.left, n_tiles)
             share -= own_lines(ahead, rows, cols, &t)
             n_tiles -= 1
-            for i in range(share):
+            for _ in range(share):
                 prefetch_l2(ahead.line)
                 ahead.line += 64
                 ahead.left -= 1
@@ -419,7 +420,7 @@ cdef void segment_of(Py_ssize_t begin, Py_ssize_t end, Sweep* s, double* partial
 
 
 cdef Py_ssize_t segment_rows(Py_ssize_t n_rows) noexcept nogil:
-    """Few segments, since what a segment adds up goes from one core to the other twice, but 64 if there
+    """Few segments, since what one adds up goes from one core to the other twice, but 64 if there
     can be, and none so long that float32 loses the sums of its blocks.
     """
     return min(ceil_div(n_rows, 64 * SEGMENT), <Py_ssize_t>4) * SEGMENT

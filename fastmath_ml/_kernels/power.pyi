@@ -19,3 +19,9 @@ def add_product(
     w: npt.NDArray[Any],
     z: npt.NDArray[Any] | None,
 ) -> None: ...
+def tridiagonal(
+    a: npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]: ...
+def rotate_back(
+    reflectors: npt.NDArray[Any], tau: npt.NDArray[Any], z: npt.NDArray[Any]
+) -> None: ...

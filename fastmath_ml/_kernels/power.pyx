@@ -36,6 +36,13 @@ cdef extern from "tall.h" namespace "fm" nogil:
     void add_column_dots[T](const T* a, Py_ssize_t a_column, Py_ssize_t n_a, const T* b,
                             Py_ssize_t b_column, Py_ssize_t n_b, Py_ssize_t n, T* z) noexcept
 
+cdef extern from "tridiagonal.h" namespace "fm" nogil:
+    void reduce_to_tridiagonal(double* a, Py_ssize_t n, double* diagonal, double* beside,
+                               double* tau, double* work) noexcept
+    void apply_reflectors(const double* a, Py_ssize_t n, const double* tau, double* z,
+                          Py_ssize_t first, Py_ssize_t end, double* strip) noexcept
+    enum: reflected_columns
+
 cdef enum:
     BLOCK_BYTES = 256 << 10         # of A, for a block of rows
     NEAR_BYTES = 16 << 10           # of V, or of a few vectors W, for one that is used from L1
@@ -484,3 +491,59 @@ def subtract_mean(cnp.ndarray a, cnp.ndarray mean, cnp.ndarray out):
     shift.out = cnp.PyArray_DATA(out)
     with nogil:
         parallel_for(n_rows, 1, 0.3 * n_rows * shift.n_features, shift_body, &shift)
+
+
+# ---- symmetric matrices to tridiagonal form and back ----
+
+def tridiagonal(cnp.ndarray a):
+    """(diagonal, beside, tau) of T in a = Q T Q^T; the rows of a become the reflectors of Q.
+
+    a (n, n), float64, C-ordered, symmetric, of numbers whose squares neither over- nor underflow.
+    """
+    cdef cnp.npy_intp n = cnp.PyArray_DIM(a, 0)
+    cdef cnp.ndarray diagonal = cnp.PyArray_ZEROS(1, &n, cnp.NPY_FLOAT64, False)
+    cdef cnp.ndarray beside = cnp.PyArray_ZEROS(1, &n, cnp.NPY_FLOAT64, False)
+    cdef cnp.ndarray tau = cnp.PyArray_ZEROS(1, &n, cnp.NPY_FLOAT64, False)
+    cdef double* work
+    with nogil:
+        work = <double*>thread_scratch(SCRATCH_Y, 2 * n * sizeof(double))
+        if work != NULL:
+            reduce_to_tridiagonal(<double*>cnp.PyArray_DATA(a), n,
+                                  <double*>cnp.PyArray_DATA(diagonal),
+                                  <double*>cnp.PyArray_DATA(beside),
+                                  <double*>cnp.PyArray_DATA(tau), work)
+    if work == NULL:
+        raise MemoryError("no memory for a row of the matrix")
+    return diagonal, beside[:n - 1], tau
+
+
+cdef struct Reflection:
+    Py_ssize_t n
+    const double* reflectors
+    const double* tau
+    double* z
+    bint out_of_memory
+
+
+cdef void reflect_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
+    cdef Reflection* r = <Reflection*>context
+    cdef double* strip = <double*>thread_scratch(
+        SCRATCH_Y, r.n * reflected_columns * sizeof(double))
+    if strip == NULL:
+        r.out_of_memory = True
+        return
+    apply_reflectors(r.reflectors, r.n, r.tau, r.z, begin, end, strip)
+
+
+def rotate_back(cnp.ndarray reflectors, cnp.ndarray tau, cnp.ndarray z):
+    """z <- Q z in place, Q being that of `tridiagonal`; all float64, C-ordered."""
+    cdef Reflection r
+    r.n = cnp.PyArray_DIM(z, 0)
+    r.reflectors = <double*>cnp.PyArray_DATA(reflectors)
+    r.tau = <double*>cnp.PyArray_DATA(tau)
+    r.z = <double*>cnp.PyArray_DATA(z)
+    r.out_of_memory = False
+    with nogil:
+        parallel_for(r.n, reflected_columns, 0.04 * r.n * r.n * r.n, reflect_body, &r)
+    if r.out_of_memory:
+        raise MemoryError("no memory for some columns of the matrix")

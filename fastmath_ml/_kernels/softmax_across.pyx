@@ -234,8 +234,8 @@ cdef inline void sum_block(const real* x, Py_ssize_t stride, Py_ssize_t n_steps,
     """What block_as() finds of whole groups of steps, in one sweep that stores nothing.
 
     Terms are exp(x - shift), the shift of a line being its maximum over the first GROUP steps; what
-    has been added is multiplied by exp(shift - new shift) where a later group's maximum is more than
-    FAR_ABOVE above it. So the largest terms are exact to FAR_ABOVE / 2 epsilon, not one half.
+    has been added is multiplied by exp(shift - new shift) where a later group's maximum is more
+    than FAR_ABOVE above it. So the largest terms are exact to FAR_ABOVE / 2 epsilon, not one half.
     """
     cdef Py_ssize_t lanes = vlanes(<real>0), i = 0, col, n
     cdef vec[real] low = vset(<real>-INFINITY), infinity = vset(<real>INFINITY)
