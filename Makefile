@@ -105,8 +105,9 @@ LEVELS = $$($(PY) -c "from fastmath_ml import _kernels; print(*_kernels.built_le
 RUN = mkdir -p $(LOGS) && $(PYTEST) -p no:xdist
 test: build $(VENV)/.extra-test
 	@rm -rf $(LOGS)
-	@levels="$(LEVELS)"; $(MAKE) --no-print-directory --output-sync=target \
-		-j$(or $(JOBS:0=),1) SIDE_BY_SIDE=1 run-once-1 run-once-2 \
+	@levels="$(LEVELS)"; $(MAKE) --no-print-directory \
+		$(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+		-j$(if $(filter 0,$(JOBS)),1,$(JOBS)) SIDE_BY_SIDE=1 run-once-1 run-once-2 \
 		$$(printf 'run-level-1-%s ' $$levels) $$(printf 'run-level-2-%s ' $$levels)
 	@$(RUN) $(THREAD_TESTS) | tee $(LOGS)/threads.log
 	@echo "== closing lines" && tail -qn 1 $(LOGS)/*.log
