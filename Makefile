@@ -102,26 +102,26 @@ build: $(VENV)/.extensions $(VENV)/.package
 # one process a run takes two thirds of the time that a run spread over two of them takes. The examples
 # of the documentation run once, threads when nobody else does. The closing lines come last.
 LEVELS = $$($(PY) -c "from fastmath_ml import _kernels; print(*_kernels.built_levels())")
-RUN = mkdir -p $(LOGS) && $(PYTEST) -p no:xdist
+RUN_TESTS = mkdir -p $(LOGS) && $(PYTEST) -p no:xdist
 test: build $(VENV)/.extra-test
 	@rm -rf $(LOGS)
 	@levels="$(LEVELS)"; $(MAKE) --no-print-directory \
 		$(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
 		-j$(if $(filter 0,$(JOBS)),1,$(JOBS)) SIDE_BY_SIDE=1 run-once-1 run-once-2 \
 		$$(printf 'run-level-1-%s ' $$levels) $$(printf 'run-level-2-%s ' $$levels)
-	@$(RUN) $(THREAD_TESTS) | tee $(LOGS)/threads.log
+	@$(RUN_TESTS) $(THREAD_TESTS) | tee $(LOGS)/threads.log
 	@echo "== closing lines" && tail -qn 1 $(LOGS)/*.log
 
 FIRST_HALF = $(wordlist 1,16,$(sort $(LEVEL_TESTS)))
 SECOND_HALF = $(filter-out $(FIRST_HALF),$(LEVEL_TESTS))
 run-level-1-%: ; @echo "== CPU level $*, first half"
-	@export FASTMATH_ML_CPU=$*; $(RUN) $(FIRST_HALF) | tee $(LOGS)/level-$*-1.log
+	@export FASTMATH_ML_CPU=$*; $(RUN_TESTS) $(FIRST_HALF) | tee $(LOGS)/level-$*-1.log
 run-level-2-%: ; @echo "== CPU level $*, second half"
-	@export FASTMATH_ML_CPU=$*; $(RUN) $(SECOND_HALF) | tee $(LOGS)/level-$*-2.log
+	@export FASTMATH_ML_CPU=$*; $(RUN_TESTS) $(SECOND_HALF) | tee $(LOGS)/level-$*-2.log
 run-once-1: ; @echo "== independent of the CPU level, and the examples"
-	@$(RUN) $(JIT_TESTS) $(DOCTESTS) | tee $(LOGS)/once-1.log
+	@$(RUN_TESTS) $(JIT_TESTS) $(DOCTESTS) | tee $(LOGS)/once-1.log
 run-once-2: ; @echo "== independent of the CPU level"
-	@$(RUN) $(ONCE_TESTS) | tee $(LOGS)/once-2.log
+	@$(RUN_TESTS) $(ONCE_TESTS) | tee $(LOGS)/once-2.log
 
 test-python: build $(VENV)/.extra-test
 	@mkdir -p $(LOGS)

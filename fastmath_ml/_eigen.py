@@ -340,7 +340,7 @@ def block_width(operator: Any, k: int) -> int:
 
 
 def basis_size(k: int, width: int) -> int:
-    """Where the projected problem can be solved on one thread, no more than that."""
+    """More columns mean fewer restarts, and a projected problem that costs more to solve."""
     return max(min(k + 10 * width, NARROW_BASIS), k + 4 * width, 48)
 
 

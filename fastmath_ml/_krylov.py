@@ -5,7 +5,7 @@ The space is spanned by V (n, m), grown by a block of `width` columns a step:
     W = A V_last                    one product with a block of vectors
     W -= V (V^T W), once or twice   full orthogonalisation: nothing is found twice by mistake
     V_next B = W                    Cholesky QR, mostly once; B carries the residuals
-    H = V^T A V = S diag(t) S^T     LAPACK; t are the Ritz values, |B S_last| their residuals
+    H = V^T A V = S diag(t) S^T     _lapack.eigh; t are the Ritz values, |B S_last| their residuals
 
 When V is full it is cut back to the Ritz vectors that matter (they lock themselves: one that has
 converged has a coupling of zero to all that follows) and grows again behind them. A block finds

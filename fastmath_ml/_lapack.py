@@ -8,6 +8,7 @@ blocked reflectors much earlier. So the reduction to tridiagonal form is ours.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,7 @@ Small = npt.NDArray[np.float64]
 # Orders from which numpy.linalg.svd wakes threads, and up to which dgesvd and dstevd do not.
 SVD_WAKES, SVD_QUIET = 40, 84
 DSTEVD_QUIET = 128
-# Orders of our own reduction to tridiagonal form, and the sizes of numbers whose squares are safe.
-TRIDIAGONAL_ORDERS = 17, 512
-SAFE_SIZES = 1e-140, 1e140
+TRIDIAGONAL_ORDERS = 17, 512  # of our own reduction to tridiagonal form
 
 
 def eigh(a: Small) -> tuple[Small, Small]:
@@ -34,23 +33,28 @@ def eigh(a: Small) -> tuple[Small, Small]:
     Q Z.
     """
     low, high = TRIDIAGONAL_ORDERS
-    if low <= len(a) <= high and SAFE_SIZES[0] < np.abs(a).max() < SAFE_SIZES[1]:
+    largest = float(np.abs(a).max()) if low <= len(a) <= high else 0.0
+    if 1e-280 < largest < 1e280:
         from scipy.linalg.lapack import dstemr, dstevd
 
-        reflectors = np.array(a, order="C")
-        diagonal, beside, tau = tridiagonal(reflectors)
+        scale = 2.0 ** math.frexp(largest)[1]
+        reflectors = np.multiply(a, 1 / scale, order="C")
+        numbers = np.zeros((5, len(a)))
+        tridiagonal(reflectors, numbers)
+        diagonal, beside, tau, *_ = numbers
         if len(a) <= DSTEVD_QUIET:
-            values, z, info = dstevd(diagonal, beside)
+            values, z, info = dstevd(diagonal, beside[:-1])
         else:
             n = len(a)
             size = {"lwork": 18 * n, "liwork": 10 * n, "compute_v": 1}
-            _, values, z, info = dstemr(diagonal, np.append(beside, 0.0), 0, 0, 0, 1, n, **size)
-            # Orthogonal to some thousand units of rounding only, and to half of their square now.
-            z = z - product(z, (product(z.T, z) - np.eye(n)) / 2)
+            _, values, z, info = dstemr(diagonal, beside, 0, 0, 0, 1, n, **size)
+            if info == 0:
+                # Orthogonal to some thousand units of rounding only, and now to their square.
+                z = z - product(z, (product(z.T, z) - np.eye(n)) / 2)
         if info == 0:
             vectors = np.ascontiguousarray(z)
             rotate_back(reflectors, tau, vectors)
-            return values, vectors
+            return values * scale, vectors
     return np.linalg.eigh(a)
 
 

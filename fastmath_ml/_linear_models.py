@@ -275,13 +275,13 @@ def linear_loss_with_grad(
     -----
     X is read once: a block of rows stays in the cache from its scores to its share of the gradient.
     One model costs about what reading X costs; several are bound by arithmetic. In float32 the
-    scores are summed in chains of at most 384 (1024 for one model), the gradient over 1008 rows,
-    and those sums in float64: the relative error, to :math:`\sum_i |r_i x_{ij}| / n`, is below
-    :math:`10^3\,\varepsilon` beside what the error of the scores causes, for any number of rows.
-    NaN and infinity propagate. The number of threads does not change the result. Working memory: a
-    gradient and about 1 MiB for each thread, or eight rows of an X whose features have strides;
-    gradients of more than 131072 numbers take chunks of rows of 8 MiB through two matrix products
-    instead.
+    scores are summed in chains of at most 384 (1024 for one model), the gradient by blocks over at
+    most 4032 rows, and those sums in float64: the relative error, to
+    :math:`\sum_i |r_i x_{ij}| / n`, is below :math:`10^3\,\varepsilon` beside what the error of the
+    scores causes, for any number of rows. NaN and infinity propagate. The number of threads does
+    not change the result. Working memory: a gradient and about 2 MiB for each thread, a quarter of
+    a MiB more where the features of X have strides; gradients of more than 131072 numbers take
+    chunks of rows of 8 MiB through two matrix products instead.
 
     Examples
     --------

@@ -536,6 +536,9 @@ def test_small_problems_are_solved_as_by_lapack(rng, n):
         np.zeros((n, n)),
         np.kron(np.eye(n // 2 + 1), [[2.0, 1.0], [1.0, 2.0]])[:n, :n],
         np.diag(abs(np.arange(n) - n // 2) * 1.0) + np.eye(n, k=1) + np.eye(n, k=-1),
+        *(np.diag(np.arange(n) + 1.0) + 10.0**-e * (x + x.T) for e in (150, 155, 158, 160, 162)),
+        np.kron([[1, 1e-157], [1e-157, 1]], np.ones((n // 2 + 1, n // 2 + 1)))[:n, :n],
+        2e-140 * np.outer(x[0], x[0]),
         1e-160 * (x + x.T),
         1e160 * (x + x.T),
     ):

@@ -300,6 +300,8 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                         x.a = <const number*>p.a + row * p.a_row + depth_at * p.a_depth
                         x.a_row = p.a_row
                         x.a_depth = p.a_depth
+                        if p.a_row != 1:
+                            x.next = x.b  # the rows of A are what has to come, not B
                         if plan.bring_rows:
                             bring_lines(x.a + rows * x.a_row, min(rows, end_row - row - rows),
                                         x.a_row * <Py_ssize_t>sizeof(number),

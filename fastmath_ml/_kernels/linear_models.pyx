@@ -48,7 +48,7 @@ cdef enum:
     SEGMENT = 1008              # rows; a multiple of every block below
     DEPTH_BLOCK = 384
     BLOCK = 126                 # rows of a block of several models at most
-    BLOCK_BYTES = 1 << 18       # of a block of rows, a quarter of L2
+    BLOCK_BYTES = 1 << 18       # of a block of rows, or of its scores: a quarter of L2
     LINEAR = 0
     LOGISTIC = 1
     SOFTMAX = 2
@@ -407,7 +407,9 @@ cdef void segment_of(Py_ssize_t begin, Py_ssize_t end, Sweep* s, double* partial
             one_model_block(s, x, x_row, row, n, z, by_output, grad, loss, bias_grad, next_block)
         else:
             ahead.line = <const char*>(x + n * x_row)
-            ahead.left = n * s.n_features * <Py_ssize_t>sizeof(real) // 64 if next_block else 0
+            ahead.left = n * s.n_features * <Py_ssize_t>sizeof(real) // 64
+            if not next_block or s.x_row != s.n_features:
+                ahead.left = 0
             scores_of_block(s, x, x_row, n, z, &ahead)
             if s.kind == SOFTMAX:
                 pack_panel(n, s.n_outputs, z, s.padded, 1, <const real*>NULL, by_output, n, False)
@@ -420,8 +422,8 @@ cdef void segment_of(Py_ssize_t begin, Py_ssize_t end, Sweep* s, double* partial
 
 
 cdef Py_ssize_t segment_rows(Py_ssize_t n_rows) noexcept nogil:
-    """Few segments, since what one adds up goes from one core to the other twice, but 64 if there
-    can be, and none so long that float32 loses the sums of its blocks.
+    """Few segments, since what one adds up goes from one core to the other twice: at most 64, until
+    they are so long that float32 would lose the sums of their blocks.
     """
     return min(ceil_div(n_rows, 64 * SEGMENT), <Py_ssize_t>4) * SEGMENT
 
@@ -527,7 +529,7 @@ def loss_sums(int kind, cnp.ndarray x, cnp.ndarray coef, bias, cnp.ndarray y, ro
     s.weights = cnp.PyArray_DATA(weights)
     if n_outputs > 1:
         for block in (BLOCK, 56, 28, 14):
-            if block * d * s.itemsize <= BLOCK_BYTES:
+            if block * max(d, 2 * s.padded) * s.itemsize <= BLOCK_BYTES:
                 break
     else:
         for block in (336, 112, 56, 24, 16, 8):

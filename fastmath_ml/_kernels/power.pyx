@@ -495,26 +495,17 @@ def subtract_mean(cnp.ndarray a, cnp.ndarray mean, cnp.ndarray out):
 
 # ---- symmetric matrices to tridiagonal form and back ----
 
-def tridiagonal(cnp.ndarray a):
-    """(diagonal, beside, tau) of T in a = Q T Q^T; the rows of a become the reflectors of Q.
+def tridiagonal(cnp.ndarray a, cnp.ndarray numbers):
+    """T of a = Q T Q^T into the rows of `numbers` (5, n): its diagonal, what is beside it, the
+    factors tau of the reflectors, and room. The rows of a become the reflectors.
 
-    a (n, n), float64, C-ordered, symmetric, of numbers whose squares neither over- nor underflow.
+    a (n, n), float64, C-ordered, symmetric, its largest element of the size of 1.
     """
-    cdef cnp.npy_intp n = cnp.PyArray_DIM(a, 0)
-    cdef cnp.ndarray diagonal = cnp.PyArray_ZEROS(1, &n, cnp.NPY_FLOAT64, False)
-    cdef cnp.ndarray beside = cnp.PyArray_ZEROS(1, &n, cnp.NPY_FLOAT64, False)
-    cdef cnp.ndarray tau = cnp.PyArray_ZEROS(1, &n, cnp.NPY_FLOAT64, False)
-    cdef double* work
+    cdef Py_ssize_t n = cnp.PyArray_DIM(a, 0)
+    cdef double* diagonal = <double*>cnp.PyArray_DATA(numbers)
     with nogil:
-        work = <double*>thread_scratch(SCRATCH_Y, 2 * n * sizeof(double))
-        if work != NULL:
-            reduce_to_tridiagonal(<double*>cnp.PyArray_DATA(a), n,
-                                  <double*>cnp.PyArray_DATA(diagonal),
-                                  <double*>cnp.PyArray_DATA(beside),
-                                  <double*>cnp.PyArray_DATA(tau), work)
-    if work == NULL:
-        raise MemoryError("no memory for a row of the matrix")
-    return diagonal, beside[:n - 1], tau
+        reduce_to_tridiagonal(<double*>cnp.PyArray_DATA(a), n, diagonal, diagonal + n,
+                              diagonal + 2 * n, diagonal + 3 * n)
 
 
 cdef struct Reflection:

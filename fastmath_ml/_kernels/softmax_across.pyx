@@ -217,14 +217,12 @@ cdef inline vec[real] max_of_group(const real* x, Py_ssize_t stride, Py_ssize_t 
 
 cdef inline vec[real] exp_of_group(const real* x, Py_ssize_t stride, Py_ssize_t n,
                                    vec[real] shift) noexcept nogil:
-    cdef vec[real] even = vexp(load_columns(x, n) - shift)
-    cdef vec[real] odd = vexp(load_columns(x + stride, n) - shift)
-    even = even + vexp(load_columns(x + 2 * stride, n) - shift)
-    odd = odd + vexp(load_columns(x + 3 * stride, n) - shift)
-    even = even + vexp(load_columns(x + 4 * stride, n) - shift)
-    odd = odd + vexp(load_columns(x + 5 * stride, n) - shift)
-    even = even + vexp(load_columns(x + 6 * stride, n) - shift)
-    odd = odd + vexp(load_columns(x + 7 * stride, n) - shift)
+    cdef vec[real] even, odd
+    cdef Py_ssize_t _
+    for _ in range(GROUP // 2):
+        even = even + vexp(load_columns(x, n) - shift)
+        odd = odd + vexp(load_columns(x + stride, n) - shift)
+        x += 2 * stride
     return even + odd
 
 

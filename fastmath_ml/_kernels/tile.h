@@ -54,7 +54,7 @@ FM_INLINE constexpr ptrdiff_t even_height(ptrdiff_t n, ptrdiff_t max_height) {
 // loads stand behind them: that made 1.3 times (one thread) to 1.6 times (two) of a sweep over X.
 FM_INLINE constexpr int steps_per_line(int rows, int vectors, bool unit_rows, bool tail) {
     if (rows <= max_rows / 2) return 0;
-    if (vectors == 1) return unit_rows ? 0 : 2;
+    if (vectors == 1) return unit_rows || rows < max_rows ? 0 : 2;
     return unit_rows && !tail ? 4 : 0;
 }
 
@@ -115,8 +115,9 @@ template <class T, int rows, int vectors> struct tile {
         (add_row<i>(vset(a[i / group][i % group * a_row]), b_row), ...);
     }
 
-    // ahead: the tile below this one is asked for, with unit_rows.
-    template <bool unit_rows, bool tail, bool ahead = false>
+    // ahead: the tile below this one is asked for, with unit_rows. in_place: lines may be asked for by
+    // tiles that read A in place, too (half of a kilobyte of code each).
+    template <bool unit_rows, bool tail, bool ahead = false, bool in_place = false>
     FM_ALWAYS_INLINE void multiply(const operands<T> &x, ptrdiff_t last, const T *c,
                                    ptrdiff_t c_row) {
         const T *b = x.b;
@@ -163,7 +164,7 @@ template <class T, int rows, int vectors> struct tile {
                     for (int q = 1; q < 4; q++) step();
                 }
             }
-        if constexpr (pace == 2)
+        if constexpr (pace == 2 && in_place)
             for (; p >= 2 && x.next != x.b; p -= 2, next += 64) {
                 __builtin_prefetch(next, 0, 2);
                 step();
@@ -223,7 +224,8 @@ void product_tile(const operands<T> &x, T *c, ptrdiff_t c_row, ptrdiff_t last, b
         if (accumulate) t.template load<tail>(c, c_row, last, all);
         accumulate = false;
     }
-    t.template multiply<unit_rows, tail, resumes>(x, last, c, c_row);
+    constexpr bool keeps = std::is_same_v<Finish, keep>;
+    t.template multiply<unit_rows, tail, resumes, keeps>(x, last, c, c_row);
     typename Finish::template on<T> on(x);
     t.template store<tail>(on, c, c_row, last, accumulate, all);
     on.done();
@@ -254,7 +256,7 @@ template <class T> FM_INLINE bool has_tail(ptrdiff_t cols, const operands<T> &x)
     return cols % vlanes(T{}) || (masks_are_free && cols > vlanes(T{}) && x.a_row != 1);
 }
 
-// How many cache lines tile_product() asks for at x.next.
+// How many cache lines tile_product() asks for at x.next, where it finishes nothing.
 template <class T>
 FM_INLINE ptrdiff_t lines_asked(ptrdiff_t rows, ptrdiff_t cols, const operands<T> &x) {
     const int pace = steps_per_line(int(rows), cols > vlanes(T{}) ? 2 : 1, x.a_row == 1,

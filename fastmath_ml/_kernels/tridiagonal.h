@@ -31,12 +31,13 @@ FM_INLINE double short_dot(const double *x, const double *y, ptrdiff_t n) {
 }
 
 // H = 1 - tau v v^T with H x = (beta, 0, ...) and v[0] = 1; x becomes v. tau = 0 where there is nothing
-// to do.
+// to do: what is left counts as nothing where its squares have lost bits, below 10^-145 in a matrix
+// whose largest element is about 1.
 inline double make_reflector(double *x, ptrdiff_t n, double *beta) {
     const double rest = n > 1 ? short_dot(x + 1, x + 1, n - 1) : 0, alpha = x[0];
     *beta = alpha;
     x[0] = 1;
-    if (rest == 0) return 0;
+    if (rest < 1e-290) return 0;
     *beta = -std::copysign(std::sqrt(alpha * alpha + rest), alpha);
     const double factor = 1 / (alpha - *beta);
     for (ptrdiff_t i = 1; i < n; i++) x[i] *= factor;
@@ -64,13 +65,18 @@ FM_INLINE void update_rows(double *a, ptrdiff_t stride, const double *v_rows, co
             sums[r] = vmul_add(element, next_i, sums[r]);
         }
     }
-    for (int r = 0; r < count; r++) products[r] = vsum(sums[r]);
-    for (; i < n; i++)
+    if (const ptrdiff_t last = n - i; last > 0) {
+        const vec<double> v_i = vload_partial(v + i, last), w_i = vload_partial(w + i, last);
+        const vec<double> next_i = vload_partial(next + i, last);
         for (int r = 0; r < count; r++) {
-            double &element = a[r * stride + i];
-            element -= v_rows[r] * w[i] + w_rows[r] * v[i];
-            products[r] += element * next[i];
+            double *const at = a + r * stride + i;
+            const vec<double> element =
+                vmul_add(v_row[r], w_i, vmul_add(w_row[r], v_i, vload_partial(at, last)));
+            vstore_partial(at, element, last);
+            sums[r] = vmul_add(element, next_i, sums[r]);
         }
+    }
+    for (int r = 0; r < count; r++) products[r] = vsum(sums[r]);
 }
 
 // A (n x n, C order, both triangles) = Q T Q^T, Q = H_0 H_1 ..., T by its diagonal and what is beside it.
