@@ -109,6 +109,7 @@ test: build $(VENV)/.extra-test
 		$(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
 		-j$(if $(filter 0,$(JOBS)),1,$(JOBS)) SIDE_BY_SIDE=1 run-once-1 run-once-2 \
 		$$(printf 'run-level-1-%s ' $$levels) $$(printf 'run-level-2-%s ' $$levels)
+	@echo "== threads"
 	@$(RUN_TESTS) $(THREAD_TESTS) | tee $(LOGS)/threads.log
 	@echo "== closing lines" && tail -qn 1 $(LOGS)/*.log
 

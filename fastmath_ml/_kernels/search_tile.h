@@ -25,7 +25,7 @@ template <class T> struct panel {
 };
 
 // Several chains, added up in memory. A function of its own: sums kept in variables beside those of the
-// tile took registers from its loop, a tenth of its speed.
+// tile took registers from its loop, 3 to 8 % of its speed.
 template <class T, int rows>
 __attribute__((noinline)) void sum_chains(const operands<T> &x, T *sums) {
     constexpr ptrdiff_t chain = chain_length(T{});
