@@ -23,7 +23,9 @@
 # ARGS='--only softmax --threads 1' is handed to the benchmarks. JOBS is the number of processes that
 # run tests side by side.
 
+# make before 3.82, which macOS has, knows no .SHELLFLAGS: recipes with loops or pipes are STRICT.
 SHELL := /bin/bash
+STRICT := set -eu -o pipefail;
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 ifndef SIDE_BY_SIDE
@@ -48,7 +50,7 @@ KERNELS := $(wildcard $(addprefix fastmath_ml/_kernels/*.,pyx pxd h))
 THREAD_TESTS := $(addprefix tests/test_,pool.py threads.py failures.py)
 JIT_TESTS := $(addprefix tests/test_,calculus.py custom.py descent.py jit.py optim_fit.py)
 ONCE_TESTS := $(addprefix tests/test_,package.py simd.py benchmarks.py benchmark_cases.py gate.py \
-	pages.py selftest.py peer_suites.py sklearn_svd.py sklearn_pca.py stats_as_peers.py \
+	pages.py report.py selftest.py peer_suites.py sklearn_svd.py sklearn_pca.py stats_as_peers.py \
 	special_as_scipy.py)
 LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(JIT_TESTS) $(ONCE_TESTS),$(wildcard tests/test_*.py))
 # Under the sanitizers, at one level: a file or two for each family of kernels.
@@ -102,7 +104,7 @@ build: $(VENV)/.extensions $(VENV)/.package
 # one process a run takes two thirds of the time that a run spread over two of them takes. The examples
 # of the documentation run once, threads when nobody else does. The closing lines come last.
 LEVELS = $$($(PY) -c "from fastmath_ml import _kernels; print(*_kernels.built_levels())")
-RUN_TESTS = mkdir -p $(LOGS) && $(PYTEST) -p no:xdist
+RUN_TESTS = $(STRICT) mkdir -p $(LOGS); $(PYTEST) -p no:xdist
 test: build $(VENV)/.extra-test
 	@rm -rf $(LOGS)
 	@levels="$(LEVELS)"; $(MAKE) --no-print-directory \
@@ -126,13 +128,13 @@ run-once-2: ; @echo "== independent of the CPU level"
 
 test-python: build $(VENV)/.extra-test
 	@mkdir -p $(LOGS)
-	$(PYTEST) $(SPREAD) $(PYTHON_TESTS) | tee $(LOGS)/$(notdir $(PYTHON)).log
+	$(STRICT) $(PYTEST) $(SPREAD) $(PYTHON_TESTS) | tee $(LOGS)/$(notdir $(PYTHON)).log
 
 # Interpreters on PATH, else those of pyenv (whose shims are on PATH but need not work). With little
 # optimisation, which compiles in half the time: speed is not looked at.
 MINORS ?= 11 12 13 14
 test-pythons:
-	@mine=$$($(PYTHON) -c 'import sys; print(sys.version_info.minor)'); \
+	@$(STRICT) mine=$$($(PYTHON) -c 'import sys; print(sys.version_info.minor)'); \
 	for minor in $(MINORS); do \
 		test $$minor != $$mine || continue; \
 		pyenv="$${PYENV_ROOT:-$$HOME/.pyenv}/versions"; \
@@ -152,7 +154,7 @@ test-pythons:
 ALL_LEVELS = $$($(PY) -c "from pathlib import Path; import fastmath_ml; \
 	print(*sorted(p.parent.name for p in Path(fastmath_ml.__file__).parent.glob('_kernels/*/gemm*')))")
 selftest: build
-	@for level in $(if $(RUN),$(ALL_LEVELS),$(LEVELS)); do \
+	@$(STRICT) for level in $(if $(RUN),$(ALL_LEVELS),$(LEVELS)); do \
 		echo "== CPU level $$level" && FASTMATH_ML_CPU=$$level $(RUN) $(PY) -m fastmath_ml; \
 	done
 
@@ -169,7 +171,7 @@ MODERATE := not (test_cases or test_bits or million or pieces)
 sanitize: sdist $(VENV)/.extra-test
 	rm -rf build/sanitize && mkdir -p build/sanitize $(LOGS)
 	tar -xzf build/dist/*.tar.gz --strip-components=1 -C build/sanitize
-	@cd build/sanitize; \
+	@$(STRICT) cd build/sanitize; \
 	levels=$$($(PY) -P -c "from fastmath_ml import _kernels; \
 		print(*[level for level in _kernels.built_levels() if level != 'v4'][-1:])"); \
 	preload=; \
@@ -199,6 +201,9 @@ sdist-test: sdist
 
 # ---- benchmarks ----
 
+# OpenBLAS is not to be told that it is on another CPU; the processes of benchmarks.run see to it.
+UNFORCED := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
+
 bench: build $(VENV)/.extra-bench
 	$(PY) -m benchmarks.run --quick $(ARGS)
 
@@ -218,10 +223,12 @@ gate-brief: build $(VENV)/.extra-bench
 		--build-seconds 90 --seconds 60 $(ARGS)
 
 # What asv calls an existing environment: no building, the results filed under the present commit.
-ASV = cd $(CURDIR) && PYTHONPATH=$(CURDIR) $(abspath $(VENV))/bin/asv
+# MACHINE=name where the name of the host changes from run to run.
+ON_MACHINE = $(if $(MACHINE),--machine $(MACHINE))
+ASV = cd $(CURDIR) && $(UNFORCED) PYTHONPATH=$(CURDIR) $(abspath $(VENV))/bin/asv
 asv: build $(VENV)/.extra-bench
-	$(ASV) machine --yes >/dev/null
-	$(ASV) run --environment existing:$(PY) --set-commit-hash $$(git rev-parse HEAD) --quick \
+	$(ASV) machine --yes $(ON_MACHINE) >/dev/null
+	$(ASV) run $(ON_MACHINE) --environment existing:$(PY) --set-commit-hash $$(git rev-parse HEAD) --quick \
 		--launch-method forkserver --show-stderr $(ARGS)
 
 asv-publish: build $(VENV)/.extra-bench
@@ -230,12 +237,12 @@ asv-publish: build $(VENV)/.extra-bench
 
 # Looks at the pages of `make bench` and `make asv-publish` in headless Chromium, those that are there.
 pages: $(VENV)/.build-requirements
-	@for page in "report bench-report/index.html" "asv build/asv-html"; do \
+	@$(STRICT) for page in "report bench-report/index.html" "asv build/asv-html"; do \
 		test ! -e $${page#* } || $(PY) -m benchmarks.pages $$page $(ARGS); \
 	done
 
 speed: build $(VENV)/.extra-bench
-	$(PYTEST) -p no:xdist --timeout=0 -c benchmarks/speed.ini benchmarks/test_speed.py $(ARGS)
+	$(UNFORCED) $(PYTEST) -p no:xdist -c benchmarks/speed.ini benchmarks/test_speed.py $(ARGS)
 
 bench-peers: build $(VENV)/.extra-bench $(VENV)/.extra-bench-peers
 

@@ -1,6 +1,6 @@
 """How ours behaves: more threads, larger sizes, a busy machine, a first call.
 
-`python -m benchmarks.behaviour --json` takes about ten seconds and answers
+`python -m benchmarks.behaviour --json` takes about twenty seconds and answers
 
     scaling       {case: {threads: seconds}}
     sizes         {operation: [[elements, seconds], ...]}, one thread
@@ -9,11 +9,8 @@
 """
 
 import json
-import subprocess
-import sys
 import time
 from math import log
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -22,7 +19,6 @@ from .cases import BY_KEY
 from .machine import available_cpus
 from .measure import busy_processes, calls_per_sample, time_calls
 
-ROOT = Path(__file__).parent.parent
 BUDGET = 0.06  # seconds for a figure
 SCALED = (
     "matmul float32 1024x1024",
@@ -31,38 +27,6 @@ SCALED = (
     "topk float32 1000 of 100000 d=16 k=10",
     "cross_entropy_with_grad float32 4096x1024",
     "optim.Adam float32 100 of 10000",
-)
-LOADED = SCALED[:3]
-FIRST = """
-import json, sys, time
-import numpy as np
-import fastmath_ml as fm
-
-def sphere(x):
-    return np.sum((x - 1.0) ** 2)
-
-def metric(x, y):
-    total = 0.0
-    for i in range(x.shape[0]):
-        total += abs(x[i] - y[i]) * (1 + i)
-    return total
-
-rows = np.random.default_rng(0).standard_normal((50, 8))
-calls = {
-    "calculus.gradient": lambda: fm.calculus.gradient(sphere, rows[0]),
-    "cdist, own metric": lambda: fm.cdist(rows, rows, metric),
-}
-name = sys.argv[1]
-seconds = []
-for _ in range(2):
-    begin = time.perf_counter()
-    calls[name]()
-    seconds.append(time.perf_counter() - begin)
-print(json.dumps(seconds))
-"""
-FIRST_CALLS = (
-    "calculus.gradient",
-    "cdist, own metric",
 )
 
 
@@ -150,7 +114,7 @@ def load() -> dict[str, list[float]]:
     """On all threads, and the same while one process keeps a CPU busy."""
     found: dict[str, list[float]] = {}
     calls = {}
-    for key in LOADED:
+    for key in SCALED:
         case = BY_KEY[key]
         calls[key] = case.ours(case.inputs())
         found[key] = [median(samples_of(calls[key], 2 * BUDGET))]
@@ -161,20 +125,41 @@ def load() -> dict[str, list[float]]:
     return found
 
 
-def first_calls() -> dict[str, list[float]]:
-    """Each in a process of its own, the import not counted."""
-    found = {}
-    for name in FIRST_CALLS:
-        done = subprocess.run(
-            [sys.executable, "-c", FIRST, name],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if not done.returncode:
-            found[name] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def sphere(x):
+    return np.sum((x - 1.0) ** 2)
+
+
+def square_minus_two(x):
+    return x * x - 2.0
+
+
+def weighted_manhattan(x, y):
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += abs(x[i] - y[i]) * (1 + i)
+    return total
+
+
+def calls_to_compile() -> dict:
+    import fastmath_ml as fm
+
+    rows = np.random.default_rng(0).standard_normal((50, 8))
+    calculus = fm.calculus
+    return {
+        "calculus.gradient": lambda: calculus.gradient(sphere, rows[0]),
+        "calculus.hessian": lambda: calculus.hessian(sphere, rows[0]),
+        "calculus.newton": lambda: calculus.newton(square_minus_two, 1 + rows[0] ** 2),
+        "calculus.integrate": lambda: calculus.integrate(square_minus_two, 0.0, 1.0),
+        "optim.gradient_descent": lambda: fm.optim.gradient_descent(sphere, rows, max_iter=10),
+        "cdist, own metric": lambda: fm.cdist(rows, rows, weighted_manhattan),
+    }
+
+
+def first_calls(calls: dict) -> dict[str, list[float]]:
+    """One after the other in this process, which has imported Numba before the first."""
+    import numba  # noqa: F401
+
+    return {name: [time_calls(call, 1), time_calls(call, 1)] for name, call in calls.items()}
 
 
 def main() -> None:
@@ -182,7 +167,7 @@ def main() -> None:
         "scaling": scaling(),
         "sizes": sizes(),
         "load": load(),
-        "first_calls": first_calls(),
+        "first_calls": first_calls(calls_to_compile()),
     }
     print(json.dumps(answer))
 

@@ -4,7 +4,7 @@ Plain times of two runs differ with the machine's day. The ratio to a peer that 
 alternately divides most of that out, so it is what is compared where both runs have the peer.
 """
 
-NOTABLE = 0.05
+from .peers import INTERNAL
 
 
 def changes(records: list[dict], earlier: list[dict]) -> list[dict]:
@@ -21,7 +21,9 @@ def changes(records: list[dict], earlier: list[dict]) -> list[dict]:
         peers = [
             name
             for name, peer in record["peers"].items()
-            if "steady" in peer and "steady" in before["peers"].get(name, {})
+            if name not in INTERNAL
+            and "steady" in peer
+            and "steady" in before["peers"].get(name, {})
         ]
         name = min(peers, key=lambda n: record["peers"][n]["steady"]["ratio"], default=None)
         if name is None:

@@ -6,8 +6,9 @@ Two revisions of the package are built at one CPU level, installed side by side 
     time           of the quick cases on all threads, side by side in fresh processes: more than 5 %
     memory         peak of what works in bounded memory: more than 10 %
 
-A failure is measured a second time before it counts; then the function whose cost grew is named and
-profiles of both revisions are written. A change that is meant to cost more says so in the message
+A failure is measured a second time before it counts, unless time is up by then; then the function
+whose cost grew is named and profiles of both revisions are written. So is a case a failure that ran
+on the base and does not now. A change that is meant to cost more says so in the message
 of its commit, `Costs-more: PATTERN -- reason`. The exit code is 1 after a failure, 2 where the
 comparison could not be made at all (with --if-possible: 0, and the reason is printed).
 
@@ -24,7 +25,14 @@ import time
 from pathlib import Path
 
 from .gates import accepted, blame, instructions, memory, subjects, timing, trees
-from .gates.judge import Comparison, comparison_table, judge_instructions, missing, slower_twice
+from .gates.judge import (
+    TIME_IS_UP,
+    Comparison,
+    comparison_table,
+    judge_instructions,
+    not_compared,
+    slower_twice,
+)
 from .gates.trees import Tree, Unavailable
 from .machine import available_cpus
 from .table import print_table
@@ -45,9 +53,9 @@ def compare_instructions(base: Tree, head: Tree, keys: list[str], end: float, sl
     before, after = instructions.count([base, head], keys, end=end)
     verdicts = []
     for key in keys:
-        note = before[key].get("error") or after[key].get("error")
-        if note:
-            verdicts.append(missing("instructions", key, 1, str(note)))
+        errors = [found[key].get("error") for found in (before, after)]
+        if any(errors):
+            verdicts.append(not_compared("instructions", key, 1, *errors))
         else:
             counts = (sum(before[key].values()), sum(after[key].values()))
             verdicts.append(judge_instructions(key, *counts, slack))
@@ -115,7 +123,8 @@ def not_accepted(failures: list[Comparison], acceptances) -> list[Comparison]:
         if reason is None:
             left.append(found)
         else:
-            tell(f"{found.kind}, {found.key}: {found.ratio:.3f} is accepted, {reason}")
+            cost = found.note if found.ratio is None else f"{found.ratio:.3f}"
+            tell(f"{found.kind}, {found.key}: {cost} is accepted, {reason}")
     return left
 
 
@@ -128,6 +137,9 @@ def report_failures(gate: Gate, failures: list[Comparison]) -> None:
             blames[found.identity] = ["not looked at: time is up"]
             continue
         at_work = gate.at_work.get((found.key, found.threads)) if found.kind == "time" else None
+        if found.is_broken:
+            blames[found.identity] = [f"ran on the base, and now: {found.note}"]
+            continue
         blames[found.identity] = blame.blame(gate.base, gate.head, found, at_work)
     print_table("worse than the base", *comparison_table(failures))
     for found in failures:
@@ -218,6 +230,9 @@ def compare(options: argparse.Namespace) -> int:
         brief=options.brief,
     )
     print_summary(everything)
+    if not failures and all(found.ratio is None for found in everything):
+        reasons = [found.note for found in everything] or [TIME_IS_UP]
+        raise Unavailable(f"no case ran on both revisions ({reasons[0]})")
     failures = not_accepted(failures, accepted.between(options.base, options.head))
     if failures:
         report_failures(gate, failures)

@@ -7,6 +7,8 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+# By these an environment may tell OpenBLAS to compute as on another CPU, at half the speed.
+FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "faiss": "faiss-cpu"}  # where the name differs
 
 
@@ -14,6 +16,20 @@ def available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def unforced_environment() -> dict[str, str]:
+    """This process's environment for one that measures: every library chooses its own kernels."""
+    return {name: value for name, value in os.environ.items() if name not in FORCED}
+
+
+def blas_libraries() -> list[str]:
+    """Those of this process, with the kernels that they have chosen."""
+    from threadpoolctl import threadpool_info
+
+    found = [one for one in threadpool_info() if one["user_api"] == "blas"]
+    keys = ("internal_api", "version", "architecture")
+    return sorted({" ".join(one[key] for key in keys if one.get(key)) for one in found})
 
 
 def processor_name() -> str:
@@ -42,6 +58,7 @@ def describe_machine(facts: dict, n_threads: int, libraries: list[str]) -> dict:
         "cpu_level": facts["cpu_level"],
         "fastmath_ml": facts["version"],
         "python": platform.python_version(),
+        "blas": facts["blas"],
         "peers": {name: installed_version(name) for name in libraries},
     }
 
@@ -72,6 +89,8 @@ def machine_lines(machine: dict, limits: dict) -> list[str]:
     present = ", ".join(f"{name} {found}" for name, found in peers if found)
     absent = ", ".join(name for name, found in peers if not found)
     lines.append(f"compared with {present or 'nothing'}")
+    if machine.get("blas"):
+        lines.append(f"BLAS of NumPy and SciPy: {', '.join(machine['blas'])}")
     if absent:
         lines.append(f"not installed, therefore not compared: {absent}")
     return lines

@@ -28,6 +28,7 @@ from statistics import geometric_mean, median
 import numpy as np
 
 from .cases import CASES, brief
+from .machine import unforced_environment
 from .peers import forms_of, is_installed
 from .suite.common import our_call
 
@@ -200,9 +201,12 @@ class PairsOfCase:
         for pair in self.pairs:
             pair.other.fill_slot()
         self.pairs = [pair for pair in self.pairs if pair.other.slot < TOO_SLOW]
-        for pair in self.pairs:
-            pair.ours.call()  # it may have to be compiled
-            pair.ours.fill_slot()
+        try:
+            for pair in self.pairs:
+                pair.ours.call()  # it may have to be compiled
+                pair.ours.fill_slot()
+        except (AttributeError, TypeError):  # an older version of ours
+            self.pairs = []
 
 
 def cases_with_pairs(pattern: str) -> list[PairsOfCase]:
@@ -250,7 +254,8 @@ def in_new_process(pattern: str) -> list:
     root = str(Path(__file__).resolve().parents[1])
     code = "import sys; sys.path.append(sys.argv[1]); from benchmarks import paired; paired.main()"
     command = [sys.executable, "-P", "-c", code, root, pattern]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=unforced_environment())
+    return json.loads(done.stdout)
 
 
 def one_thread_ratios(pattern: str = "") -> dict[str, tuple[float, float]]:

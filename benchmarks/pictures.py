@@ -6,7 +6,7 @@ outlines, so that they look the same everywhere.
 
 import io
 
-from .table import by_operation
+from .cases import FAMILY_OF
 
 WIDTH = 6.4  # inches
 LEAST_RATIO, LARGEST_RATIO = 0.1, 200.0
@@ -15,7 +15,12 @@ THEMES = {
     "dark": {"ink": "#e4e8ee", "grid": "#3a4250", "paper": "#161b22", "good": "#58a6ff"},
 }
 SHORT = "#e07a1f"  # ours is the slower one
+# All differ from each other on white and on black.
 OP_COLOURS = ("#1f8fd6", "#e07a1f", "#2ca05a", "#c2509b", "#8a6bd1", "#b8860b", "#d04848")
+OTHER_COLOURS = ("#17a2a8", "#8a8f98", "#9acd32", "#e58fb8", "#6b4f3a")
+FAMILY_COLOURS = dict(
+    zip(sorted(set(FAMILY_OF.values())), OP_COLOURS + OTHER_COLOURS, strict=False)
+)
 
 
 def draw(draw_on, theme: str, height: float) -> str:
@@ -96,7 +101,10 @@ def draw_ratios(records: list[dict], theme: str) -> str:
 
 
 def draw_roofline(records: list[dict], limits: dict, n_threads: int, theme: str) -> str:
-    """Attained rate over arithmetic intensity, a dot per case, under the roofs of the machine."""
+    """Attained rate over arithmetic intensity, a dot per case, under the roofs of the machine.
+
+    Colours tell the families of operations apart: there are too many operations.
+    """
     drawn = [
         record
         for record in records
@@ -119,14 +127,10 @@ def draw_roofline(records: list[dict], limits: dict, n_threads: int, theme: str)
             axes.text(4 * ridge, peaks[dtype] * 1.07, f"{dtype} peak", fontsize=11)
         slow_roof = [(x, x * min(copies)) for x in xs if x * min(copies) <= max(peaks.values())]
         axes.plot(*zip(*slow_roof, strict=True), ":", color=colours["ink"], lw=1.2)
-        for colour, (op, group) in zip(
-            OP_COLOURS * len(points), by_operation(drawn).items(), strict=False
-        ):
-            axes.plot([], [], "o", ms=8, color=colour, label=op)
-            for x, y, record in points:
-                if record["op"] == group[0]["op"]:
-                    shape = "o" if record["dtype"] == "float32" else "s"
-                    axes.plot(x, y, shape, ms=8, color=colour, mec=colours["paper"], mew=0.8)
+        for x, y, record in points:
+            shape = "s" if record["dtype"] == "float64" else "o"
+            colour = FAMILY_COLOURS[FAMILY_OF[record["op"]]]
+            axes.plot(x, y, shape, ms=8, color=colour, mec=colours["paper"], mew=0.8)
         lowest = min([min(peaks.values()) / 50, *(y for _, y, _ in points)])
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -136,10 +140,14 @@ def draw_roofline(records: list[dict], limits: dict, n_threads: int, theme: str)
         axes.set_axisbelow(True)
         axes.set_xlabel("operations per byte moved")
         axes.set_ylabel("GFLOP/s")
-        if points:
-            axes.legend(loc="lower right", fontsize=11)
+        families = {FAMILY_OF[record["op"]] for record in drawn}
+        for family, colour in FAMILY_COLOURS.items():
+            if family in families:
+                axes.plot([], [], "o", ms=8, color=colour, label=family)
+        if families:
+            axes.figure.legend(loc="outside lower center", ncols=3, fontsize=11)
 
-    return draw(fill, theme, 5.2)
+    return draw(fill, theme, 6.2)
 
 
 def draw_neighbours(queries, neighbours, theme: str) -> str:

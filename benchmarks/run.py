@@ -23,7 +23,7 @@ from . import bars as judging
 from . import comparison, descents, pixels, report, spectra, table
 from .cases import ALL, CASES, Case
 from .footprint import import_verdicts
-from .machine import available_cpus, describe_machine, machine_lines
+from .machine import available_cpus, describe_machine, machine_lines, unforced_environment
 from .measure import REGIMES
 from .peers import INTERNAL, is_installed
 from .results import join, write_csv, write_json
@@ -124,10 +124,11 @@ def run_worker(job: dict):
     tasks = list(job["tasks"])
     command = [sys.executable, "-m", "benchmarks.worker"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    env = unforced_environment()
     while tasks:
         with (
             tempfile.TemporaryFile("w+") as errors,
-            subprocess.Popen(command, cwd=ROOT, stderr=errors, **pipes) as process,
+            subprocess.Popen(command, cwd=ROOT, env=env, stderr=errors, **pipes) as process,
         ):
             try:
                 with contextlib.suppress(BrokenPipeError), process.stdin:
@@ -219,7 +220,9 @@ def on_real_data(module: str) -> Any:
     if module not in ("behaviour", "descents") and not is_installed("sklearn"):
         return "scikit-learn is not installed"
     command = [sys.executable, "-m", f"benchmarks.{module}", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=unforced_environment(), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         return (done.stderr.strip().splitlines() or ["no message"])[-1]
     return json.loads(done.stdout.splitlines()[-1])

@@ -25,6 +25,7 @@ from statistics import median
 
 from . import limits
 from .cases import BY_KEY
+from .machine import blas_libraries
 from .measure import Runner, alternate, compare
 from .peers import INTERNAL, forms_of
 
@@ -136,10 +137,13 @@ def measure_task(case, n_threads: int, regimes, job: dict) -> dict:
 
 
 def machine_facts(thread_counts) -> dict:
+    import scipy.linalg  # noqa: F401  it brings its own BLAS
+
     import fastmath_ml as fm
 
     return {
         "limits": limits.measure_limits(thread_counts),
+        "blas": blas_libraries(),
         "cpu_level": fm.cpu_level(),
         "version": fm.__version__,
     }

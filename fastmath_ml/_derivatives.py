@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._problems import Function, checked, checked_method, problems, vector_args, vectors
+from ._problems import Function, checked, checked_method, problems, returning, vector_args, vectors
 
 __all__ = ["derivative", "gradient", "hessian", "jacobian"]
 
 
 def differentiate(
     f: Function,
+    in_python: Function,
     method: str,
     by_dual: tuple[Any, tuple[Any, ...]],
     by_difference: tuple[Any, tuple[Any, ...]],
@@ -26,11 +27,11 @@ def differentiate(
 ) -> None:
     """Run the kernel for dual numbers; where f does not take them, that of differences.
 
-    `again(i)` calls f in Python where item i did, to raise the exception that it raised.
+    `in_python` is f with a look at what it returns; `again(i)` calls that where item i called f, to
+    raise the exception that was raised there.
     """
     from ._kernels.jit import functions
 
-    stacklevel = 3
     refusal = ""
     if method != "difference":
         try:
@@ -39,6 +40,8 @@ def differentiate(
         except functions.NotCompilable as error:
             refusal = str(error)
             if method == "dual":
+                if n_items:
+                    again(0)
                 raise TypeError(
                     f"{functions.name_of(f)} cannot be differentiated by dual numbers: {refusal}"
                 ) from error
@@ -46,14 +49,16 @@ def differentiate(
         try:
             functions.run(by_difference[0], (f,), by_difference[1], n_items, context, again)
         except functions.NotCompilable as error:
-            functions.warn_python(f, str(error), stacklevel)
+            refusal = str(error)
         else:
             if refusal:
-                functions.warn_difference(f, refusal, stacklevel)
+                functions.warn_difference(f, refusal, 3)
             return
-    elif refusal:
-        functions.warn_python(f, refusal, stacklevel)
-    functions.run_python(by_difference[0], (f,), by_difference[1], n_items, context)
+    if refusal:
+        if n_items:
+            again(0)  # an error of the caller's comes without the warning
+        functions.warn_python(f, refusal, 3)
+    functions.run_python(by_difference[0], (in_python,), by_difference[1], n_items, context)
 
 
 def derivative(
@@ -117,15 +122,17 @@ def derivative(
     highest = 2 if method == "difference" else 6
     if order not in range(1, highest + 1):
         raise ValueError(f"order is {order!r}; expected an integer from 1 to {highest}")
+    plain = returning(f, "f")
     shape, dtype, (points,), more = problems(("x",), (x,), args)
     result = np.empty(points.size)
 
     def again(block: int) -> None:
         for i in range(block * kernels.BLOCK, min(points.size, (block + 1) * kernels.BLOCK)):
-            f(points[i], *(arg[i] for arg in more))
+            plain(points[i], *(arg[i] for arg in more))
 
     differentiate(
         f,
+        plain,
         "dual" if method == "auto" and order > 2 else method,
         (kernels.make_derivative, (int(order),)),
         (kernels.make_derivative_by_difference, (int(order),)),
@@ -182,18 +189,19 @@ def gradient(
 
     f, method, args = checked(f, "f"), checked_method(method), vector_args(args)
     points, batch, dtype = vectors(x)
-    result = np.empty_like(points)
+    result, plain = np.empty_like(points), returning(f, "f")
     lanes = (kernels.lanes_for(points.shape[1]),)
     differentiate(
         f,
+        plain,
         method,
         (kernels.make_gradient, lanes),
         (kernels.make_gradient_by_difference, lanes),
         len(points),
         (points, result, args),
-        lambda i: f(points[i].copy(), *args),
+        lambda i: plain(points[i].copy(), *args),
     )
-    return result.reshape(*batch, -1).astype(dtype, copy=False)
+    return result.reshape(*batch, points.shape[1]).astype(dtype, copy=False)
 
 
 def jacobian(
@@ -217,7 +225,7 @@ def jacobian(
     Returns
     -------
     ndarray
-        (..., m, n); float32 for float32 and float16, else float64.
+        (..., m, n); float32 for float32 and float16, else float64. Without points m is 0.
 
     Raises
     ------
@@ -244,24 +252,20 @@ def jacobian(
 
     f, method, args = checked(f, "f"), checked_method(method), vector_args(args)
     points, batch, dtype = vectors(x)
-    if len(points) == 0:
-        raise ValueError(f"x has shape {np.shape(x)}; expected at least one point")
+    plain = returning(f, "f", 1)
     with np.errstate(all="ignore"):
-        first = np.asarray(f(points[0].copy(), *args))
-    if first.ndim != 1:
-        raise ValueError(
-            f"f returns shape {first.shape}; expected a vector (use gradient for numbers)"
-        )
-    result = np.zeros((len(points), first.size, points.shape[1]))
+        n_results = len(plain(points[0].copy(), *args)) if len(points) else 0
+    result = np.zeros((len(points), n_results, points.shape[1]))
     lanes = (kernels.lanes_for(points.shape[1]),)
     differentiate(
         f,
+        plain,
         method,
         (kernels.make_jacobian, lanes),
         (kernels.make_jacobian_by_difference, lanes),
         len(points),
         (points, result, args),
-        lambda i: f(points[i].copy(), *args),
+        lambda i: plain(points[i].copy(), *args),
         compiles=False,
     )
     return result.reshape(*batch, *result.shape[1:]).astype(dtype, copy=False)
@@ -317,15 +321,16 @@ def hessian(
     f, method, args = checked(f, "f"), checked_method(method), vector_args(args)
     points, batch, dtype = vectors(x)
     n = points.shape[1]
-    result = np.empty((len(points), n, n))
+    result, plain = np.empty((len(points), n, n)), returning(f, "f")
     lanes = (kernels.lanes_for(n),)
     differentiate(
         f,
+        plain,
         method,
         (kernels.make_hessian, lanes),
         (kernels.make_hessian_by_difference, lanes),
         len(points) * n,
         (points, result, args),
-        lambda item: f(points[item // n].copy(), *args),
+        lambda item: plain(points[item // n].copy(), *args),
     )
     return result.reshape(*batch, n, n).astype(dtype, copy=False)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import as_array, computing_dtype
+from ._options import checked, number
+from ._problems import returning
 
 METHODS = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw")
 WIDTH = 8  # problems in a vector, that of _kernels.jit.packs
@@ -79,7 +81,7 @@ def gradient_descent(
         A box for all problems, a pair per variable, None for no bound. Each step is clipped to it.
     callback : callable, optional
         Called in Python as ``callback(result)`` every `callback_every` iterations and at the end;
-        raising StopIteration ends the descent.
+        raising StopIteration ends the descent with that result.
     callback_every : int, optional
         How many iterations are computed between two calls of `callback`.
     momentum : float, optional
@@ -137,29 +139,41 @@ def gradient_descent(
         raise ValueError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
     if not isinstance(args, tuple):
         raise TypeError(f"args is a {type(args).__name__}; expected a tuple")
-    if max_iter < 0 or callback_every < 1:
-        raise ValueError("max_iter must not be negative and callback_every must be at least 1")
+    numbers = checked(
+        **{"momentum": momentum, "betas": betas, "alpha": alpha, "weight_decay": weight_decay},
+        **{"tol": tol, "max_iter": max_iter, "callback_every": callback_every},
+        eps=(1e-10 if method == "adagrad" else 1e-8) if eps is None else eps,
+    )
+    if not callable(lr):
+        lr = number(lr, "lr")
     starts = as_array(x0, "x0")
     dtype = computing_dtype(starts.dtype, "x0")
     if starts.ndim not in (1, 2) or starts.shape[-1] == 0:
         raise ValueError(f"x0 has shape {starts.shape}; expected (n,) or (batch, n), n at least 1")
     lower, upper = _box(bounds, starts.shape[-1])
-    options = _options(method, momentum, betas, alpha, eps, weight_decay)
-    descent = _Descent(fun, grad, method, args, options, float(tol), (starts, lower, upper))
+    is_adam = method.startswith("adam")
+    first, second = numbers["betas"] if is_adam else (numbers["momentum"], numbers["alpha"])
+    decay = numbers["weight_decay"] if method == "adamw" else 0.0
+    options = np.array([first, second, numbers["eps"], decay])
+    descent = _Descent(fun, grad, method, args, options, numbers["tol"], (starts, lower, upper))
 
-    done = 0
-    every = SEGMENT if callback is None else min(callback_every, SEGMENT)
+    done, max_iter, every = 0, numbers["max_iter"], numbers["callback_every"]
     while True:
-        n_steps = min(every, max_iter - done)
-        descent.run(_rates(method, lr, done, n_steps, betas, options[3]))
+        n_steps = min(SEGMENT, max_iter - done)
+        if callback is not None:
+            n_steps = min(n_steps, every - done % every)
+        descent.run(_rates(lr, done, n_steps, (first, second) if is_adam else None, decay))
         done += n_steps
+        is_end = done >= max_iter or descent.problems.has_ended(done)
+        if not is_end and (callback is None or done % every):
+            continue
         result = descent.result(starts.shape, dtype)
         if callback is not None:
             try:
                 callback(result)
             except StopIteration:
                 return result
-        if done >= max_iter or descent.problems.has_ended(done):
+        if is_end:
             return result
 
 
@@ -167,55 +181,43 @@ def _box(bounds: Any, n: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Lower and upper bounds, both empty without bounds."""
     if bounds is None:
         return np.empty(0), np.empty(0)
-    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        lower, upper = np.broadcast_to(bounds.lb, n), np.broadcast_to(bounds.ub, n)
-    else:
-        pairs = list(bounds)
-        if len(pairs) != n or any(np.size(pair) != 2 for pair in pairs):
-            raise ValueError(
-                f"bounds has {len(pairs)} items; expected a (low, high) for each of {n}"
-            )
-        lower = np.array([-np.inf if low is None else low for low, _ in pairs])
-        upper = np.array([np.inf if high is None else high for _, high in pairs])
-    lower, upper = lower.astype(np.float64), upper.astype(np.float64)
+    try:
+        if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+            lower, upper = (np.full(n, end, np.float64) for end in (bounds.lb, bounds.ub))
+        else:
+            pairs = [
+                (-np.inf if low is None else low, np.inf if high is None else high)
+                for low, high in bounds
+            ]
+            lower, upper = np.array(pairs, np.float64).reshape(n, 2).T.copy()
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"bounds is {bounds!r}; expected None, a scipy.optimize.Bounds, or a pair (low, high) "
+            f"of numbers or None for each of the {n} variables"
+        ) from None
     if not (lower <= upper).all():
         raise ValueError("bounds has a lower bound above the upper one")
     return lower, upper
 
 
-def _options(
-    method: str,
-    momentum: float,
-    betas: tuple[float, float],
-    alpha: float,
-    eps: float | None,
-    weight_decay: float,
-) -> npt.NDArray[Any]:
-    """(momentum or beta1, alpha or beta2, eps, weight decay)."""
-    is_adam = method.startswith("adam")
-    if eps is None:
-        eps = 1e-10 if method == "adagrad" else 1e-8
-    first, second = betas if is_adam else (momentum, alpha)
-    for name, value in (("betas", first), ("betas", second)) if is_adam else ():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name} is {betas!r}; expected numbers in [0, 1)")
-    return np.array([first, second, eps, weight_decay if method == "adamw" else 0.0])
-
-
 def _rates(
-    method: str, lr: Any, done: int, n_steps: int, betas: tuple[float, float], decay: float
+    lr: Any, done: int, n_steps: int, betas: tuple[float, float] | None, decay: float
 ) -> npt.NDArray[Any]:
     """(step size, bias correction, decay of the weights) of the next iterations."""
-    steps = np.arange(done + 1, done + n_steps + 1)
     if callable(lr):
-        sizes = np.array([lr(int(step) - 1) for step in steps], np.float64)
+        values = [lr(step) for step in range(done, done + n_steps)]
+        sizes = np.array(values)
+        if sizes.dtype.kind not in "biuf" or sizes.ndim != 1 or not sizes.min(initial=0) >= 0:
+            sizes = np.array([number(value, f"lr({done + i})") for i, value in enumerate(values)])
     else:
-        sizes = np.full(n_steps, float(lr))
+        sizes = np.full(n_steps, lr)
     rates = np.ones((n_steps, 3))
     rates[:, 0], rates[:, 2] = sizes, sizes * decay
-    if method.startswith("adam"):
-        rates[:, 0] /= 1.0 - betas[0] ** steps.astype(np.float64)
-        rates[:, 1] = 1.0 / np.sqrt(1.0 - betas[1] ** steps.astype(np.float64))
+    if betas is not None:
+        steps = np.arange(done + 1.0, done + n_steps + 1)
+        rates[:, 0] /= 1.0 - betas[0] ** steps
+        rates[:, 1] = 1.0 / np.sqrt(1.0 - betas[1] ** steps)
     return rates
 
 
@@ -320,6 +322,7 @@ class _Descent:
         problems: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]],
     ) -> None:
         self.fun, self.grad, self.method = fun, grad, method
+        self.plain = (returning(fun, "fun"), grad and returning(grad, "grad", 1))
         self.args = tuple(
             np.require(arg, arg.dtype.newbyteorder("="), ["A"])
             if isinstance(arg, np.ndarray)
@@ -346,9 +349,8 @@ class _Descent:
     def again(self, item: int) -> None:
         """Call in Python what failed, to raise the exception that it raised."""
         for point in self.problems.points(item):
-            if self.grad is not None:
-                self.grad(point, *self.args)
-            self.fun(point, *self.args)
+            for function in filter(None, self.plain):
+                function(point.copy(), *self.args)
 
     def run(self, rates: npt.NDArray[Any]) -> None:
         """The iterations of a table of rates."""
@@ -374,9 +376,11 @@ class _Descent:
                     self.problems = make_problems(*self.first_problems)
                 else:
                     self.is_python = True
+                    if self.problems.n_items:
+                        self.again(0)  # an error of the caller's comes without the warning
                     functions.warn_python(self.fun, str(error), 3)
         make, constants, context = self.kernel(rates)
-        functions.run_python(make, (self.fun, self.grad), constants, self.problems.n_items, context)
+        functions.run_python(make, self.plain, constants, self.problems.n_items, context)
 
     def kernel(self, rates: npt.NDArray[Any]) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
         """The kernel of the first form that is left, its constants and its context."""

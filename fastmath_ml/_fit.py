@@ -41,6 +41,7 @@ def fit_linear(
     ----------
     X : {array_like, sparse matrix} of shape (n_rows, n_features)
         float32 is fitted in float32. Features of like scale are fitted in far fewer iterations.
+        Integers, booleans, float16, bfloat16 and X of another byte order are copied as a whole.
     y : array_like of shape (n_rows,)
     method : {'lbfgs', 'sgd', 'momentum', 'rmsprop', 'adagrad', 'adam', 'adamw'}
         'lbfgs' is SciPy's on our gradient; the others are the optimizers of this module, 'momentum'
@@ -48,8 +49,10 @@ def fit_linear(
         'adamw' is 'adam'.
     lr : float, optional
         The learning rate of an optimizer; by default one that suits features of the scale of 1.
+        'lbfgs' has none, and none may be given with it.
     batch_size : int, optional
-        Rows of a mini-batch, drawn anew in each epoch; None for the full gradient.
+        Rows of a mini-batch, drawn anew in each epoch; None for the full gradient, which 'lbfgs'
+        needs.
     max_epochs : int, default 100
         Passes over the rows, or iterations of L-BFGS.
     l1, l2 : float, default 0.0
@@ -62,7 +65,8 @@ def fit_linear(
     rng : None, int or numpy.random.Generator
         For the mini-batches.
     callback : callable, optional
-        Called after each epoch with a `FitResult` of what is so far; a true answer ends the fit.
+        Called after each epoch with a `FitResult` of what is so far; a true answer, or raising
+        StopIteration, ends the fit.
     progress : bool, default False
         Show a bar by tqdm.
     warm_start : FitResult, optional
@@ -80,9 +84,10 @@ def fit_linear(
     Raises
     ------
     ValueError
-        Shapes do not fit, an option is out of its range, or the loss is not finite at the start.
+        Shapes do not fit, an option is out of its range or not one of the method, or the loss is
+        not finite at the start.
     TypeError
-        An argument is a masked array or not real.
+        An argument is a masked array or not real, or an option has the wrong type.
 
     Notes
     -----

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, contiguous
+from ._arrays import as_array, computing_dtype, contiguous, ready
 from ._linear_models import LinearLoss, feature_matrix, row_weights
-from ._optimizer import Optimizer, check_at_least
+from ._optimizer import Optimizer
+from ._options import checked
 
 Array = npt.NDArray[Any]
 
@@ -111,7 +112,10 @@ class _Course:
         if self.bar is not None:
             self.bar.update()
             self.bar.set_postfix(loss=f"{loss:.6g}")
-        return self.callback is not None and bool(self.callback(self.finish(coef, bias, False)))
+        try:
+            return self.callback is not None and bool(self.callback(self.finish(coef, bias, False)))
+        except StopIteration:
+            return True
 
     def finish(self, coef: Array, bias: Array, converged: bool) -> FitResult:
         return self.result(coef, bias, np.array(self.losses), self.n_iter, converged)
@@ -227,17 +231,24 @@ def fit(
     fit_intercept: bool,
     sample_weight: Any,
 ) -> FitResult:
-    if method != "lbfgs" and method not in METHODS:
+    if method not in ("lbfgs", *METHODS):
         raise ValueError(f"method is {method!r}; expected 'lbfgs' or one of {sorted(METHODS)}")
-    if batch_size is not None and method == "lbfgs":
-        raise ValueError("batch_size is given with method 'lbfgs'; expected an optimizer with it")
-    check_at_least(0, l1=l1, l2=l2, tol=tol)
-    check_at_least(1, max_epochs=max_epochs, batch_size=1 if batch_size is None else batch_size)
+    given: dict[str, Any] = {"lr": lr, "batch_size": batch_size}
+    given = checked(**{name: value for name, value in given.items() if value is not None})
+    for name in given if method == "lbfgs" else ():
+        raise ValueError(f"{name} is given with method 'lbfgs'; expected an optimizer with it")
+    l1, l2, tol, max_epochs = checked(l1=l1, l2=l2, tol=tol, max_epochs=max_epochs).values()
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is a {type(callback).__name__}; expected a function")
+    if warm_start is not None and not isinstance(warm_start, FitResult):
+        raise TypeError(f"warm_start is a {type(warm_start).__name__}; expected a FitResult")
     matrix = feature_matrix(X)
+    dtype = computing_dtype(matrix.dtype, "X")
+    is_dense = isinstance(matrix, np.ndarray)
+    matrix = ready(matrix, dtype) if is_dense else matrix.astype(dtype, copy=False)
     n_rows, n_features = matrix.shape
     if y.shape != (n_rows,):
         raise ValueError(f"y has shape {y.shape}; expected ({n_rows},), a target for each row of X")
-    dtype = matrix.dtype
     n_classes = len(classes) if kind == "softmax" and classes is not None else 1
     target = contiguous(y, dtype)[None]
     loss = LinearLoss(kind, matrix, target, row_weights(sample_weight, n_rows, dtype), n_classes)
@@ -269,10 +280,18 @@ def fit(
         from . import optim  # which imports this module
 
         name, options, usual_lr = METHODS[method]
-        optimizer = getattr(optim, name)([coef, bias], usual_lr if lr is None else lr, **options)
+        optimizer = getattr(optim, name)([coef, bias], given.get("lr", usual_lr), **options)
         generator = np.random.default_rng(rng)
         return _fit_by_steps(
-            problem, coef, bias, optimizer, batch_size, tol, max_epochs, generator, course
+            problem,
+            coef,
+            bias,
+            optimizer,
+            given.get("batch_size"),
+            tol,
+            max_epochs,
+            generator,
+            course,
         )
     finally:
         course.close()

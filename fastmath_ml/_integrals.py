@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._problems import Function, checked, positive, problems, run, shaped
+from ._options import count, number
+from ._problems import Function, checked, problems, returning, run, shaped
 
 __all__ = ["IntegralResult", "integrate"]
 
@@ -79,16 +80,16 @@ def integrate(
     from ._kernels.jit import integrals as kernels
 
     f = checked(f, "f")
-    rtol, atol = positive(rtol, "rtol", zero=True), positive(atol, "atol", zero=True)
-    limit = int(positive(limit, "limit"))
+    rtol, atol, limit = number(rtol, "rtol"), number(atol, "atol"), count(limit, "limit")
     shape, dtype, (left, right), more = problems(("a", "b"), (a, b), args)
     value, error = np.empty(left.size), np.empty(left.size)
     converged = np.zeros(left.size, np.bool_)
     context = (left, right, value, error, converged, rtol, atol, more)
+    plain = returning(f, "f")
 
     def again(i: int) -> None:
-        kernels.make_integrate(f, limit, lambda function: function)(i, *context)
+        kernels.make_integrate(plain, limit, lambda function: function)(i, *context)
 
-    run(kernels.make_integrate, (f,), (limit,), left.size, context, again)
+    run(kernels.make_integrate, (f,), (limit,), left.size, context, again, (plain,))
     value = value.astype(dtype, copy=False)
     return IntegralResult(*shaped(shape, value, error.astype(dtype, copy=False), converged))

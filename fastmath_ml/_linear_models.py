@@ -1,8 +1,9 @@
 """Losses of linear models with their gradients, from one sweep over X.
 
 `LinearLoss` holds prepared data and is what the fits call; the public functions prepare the data
-of one call. Most go through the fused kernel. Sparse X is multiplied by SciPy, and a gradient that
-is too large for a buffer per thread comes from two matrix products over chunks of rows.
+of one call. Most go through the fused kernel. Sparse X is multiplied by SciPy. X of another dtype
+is converted by chunks of rows, and a gradient that is too large for a buffer per thread comes from
+two matrix products over such chunks.
 """
 
 from __future__ import annotations
@@ -58,11 +59,12 @@ class LinearLoss:
         scale = 1 / self.total_weight
         if not isinstance(self.X, np.ndarray):
             losses, grad, bias_grad = self._sparse(coef, bias)
-        elif coef.size > LARGE_GRADIENT:
+        elif coef.size > LARGE_GRADIENT or self.X.dtype != self.dtype or not self.X.flags.aligned:
             losses, grad, bias_grad = self._chunked(coef, bias)
         else:
             return loss_sums(
-                self.kind, self.X, coef, bias, self.y, self.sample_weight, self.n_classes, scale
+                *(self.kind, ready(self.X, self.dtype), coef, bias),
+                *(self.y, self.sample_weight, self.n_classes, scale),
             )
         return losses * scale, grad * scale, bias_grad * scale
 
@@ -75,17 +77,24 @@ class LinearLoss:
 
     def _chunked(self, coef: Array, bias: Array | None) -> tuple[Array, Array, Array]:
         n_rows, n_features = self.X.shape
-        chunk = max(256, CHUNK_BYTES // (n_features * self.dtype.itemsize))
+        is_large = coef.size > LARGE_GRADIENT
+        chunk = max(256 if is_large else 1, CHUNK_BYTES // (n_features * self.dtype.itemsize))
         losses: Any = 0.0
-        grad: Any = np.zeros(coef.shape, self.dtype)
+        grad: Any = np.zeros(coef.shape, self.dtype if is_large else np.float64)
         bias_grad: Any = 0.0
         for begin in range(0, n_rows, chunk):
             rows = slice(begin, begin + chunk)
             weight = None if self.sample_weight is None else self.sample_weight[rows]
-            z = matmul(coef, self.X[rows].T)
-            y = np.ascontiguousarray(self.y[:, rows])
-            loss, bias_part = residuals(self.kind, z, bias, y, weight, self.n_classes)
-            grad += matmul(z, self.X[rows])
+            x, y = ready(self.X[rows], self.dtype), np.ascontiguousarray(self.y[:, rows])
+            if is_large:
+                z = matmul(coef, x.T)
+                loss, bias_part = residuals(self.kind, z, bias, y, weight, self.n_classes)
+                grad += matmul(z, x)
+            else:
+                loss, part, bias_part = loss_sums(
+                    self.kind, x, coef, bias, y, weight, self.n_classes, 1.0
+                )
+                grad += part
             losses, bias_grad = losses + loss, bias_grad + bias_part
         return losses, grad, bias_grad
 
@@ -102,8 +111,8 @@ def is_sparse(X: Any) -> bool:
     return bool(sparse.issparse(X))
 
 
-def feature_matrix(X: Any, dtype: np.dtype[Any] | None = None) -> Any:
-    """X as the losses take it, a CSR array where it is sparse; its dtype where none is given."""
+def feature_matrix(X: Any) -> Any:
+    """X as a matrix, a CSR array where it is sparse; an array is not converted."""
     if is_sparse(X):
         from scipy import sparse
 
@@ -114,10 +123,7 @@ def feature_matrix(X: Any, dtype: np.dtype[Any] | None = None) -> Any:
         raise ValueError(f"X has shape {matrix.shape}; expected 2 axes, rows of features")
     if 0 in matrix.shape:
         raise ValueError(f"X has shape {matrix.shape}; expected at least one row and one feature")
-    wanted = computing_dtype(matrix.dtype, "X") if dtype is None else dtype
-    if not isinstance(matrix, np.ndarray):
-        return matrix.astype(wanted, copy=False)
-    return ready(np.asarray(matrix), wanted)
+    return matrix
 
 
 def row_weights(sample_weight: Any, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
@@ -164,7 +170,9 @@ def _penalty(l2: Any, n_models: int | None) -> Array | None:
     """l2 as an array, with a number for each model or of one; None where nothing is added."""
     if isinstance(l2, float) and l2 == 0:
         return None
-    penalty = np.asarray(l2, np.float64)
+    penalty = as_array(l2, "l2")
+    computing_dtype(penalty.dtype, "l2")
+    penalty = penalty.astype(np.float64)
     if penalty.shape not in ((), (n_models,)) or not (penalty >= 0).all():
         raise ValueError(f"l2 is {l2!r}; expected a number >= 0, or one for each model")
     return penalty if penalty.any() else None
@@ -187,10 +195,11 @@ def _loss_with_grad(
             f"coef has shape {weights.shape}; expected {axes} with {n_features} features, "
             "or with an axis of models before it"
         )
-    dtype = computing_dtype(weights.dtype, "coef")
-    if dtype != matrix.dtype:
-        dtype = np.result_type(matrix.dtype, dtype)
-        matrix = feature_matrix(matrix, dtype)
+    dtype = np.promote_types(
+        computing_dtype(matrix.dtype, "X"), computing_dtype(weights.dtype, "coef")
+    )
+    if not isinstance(matrix, np.ndarray):
+        matrix = matrix.astype(dtype, copy=False)
     n_classes = weights.shape[-2] if n_own == 2 else 1
     models = None if weights.ndim == n_own else weights.shape[0]
     targets = _targets(y, n_rows, models, kind, n_classes, dtype)
@@ -281,7 +290,9 @@ def linear_loss_with_grad(
     scores causes, for any number of rows. NaN and infinity propagate. The number of threads does
     not change the result. Working memory: a gradient and about 2 MiB for each thread, a quarter of
     a MiB more where the features of X have strides; gradients of more than 131072 numbers take
-    chunks of rows of 8 MiB through two matrix products instead.
+    chunks of rows of 8 MiB through two matrix products instead. An X of another dtype than the
+    result (integers, float16, float32 with a float64 `coef`), of another byte order or not aligned
+    is converted by such chunks; if it is sparse, as a whole.
 
     Examples
     --------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ._arrays import as_array, computing_dtype, ready
 from ._kernels.optim import RULES, Stepper
+from ._options import checked, number
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +36,8 @@ class Optimizer:
     and written back after it.
     """
 
+    _fixed: ClassVar[dict[str, Any]] = {}  # options that no loaded state changes
+
     def __init__(
         self,
         params: Array | Iterable[Array],
@@ -53,33 +56,45 @@ class Optimizer:
         for name, value in (("foreach", foreach), ("fused", fused)):
             if value is not None and not isinstance(value, (bool, np.bool_)):
                 raise TypeError(f"{name} is {value!r}; expected None or a bool")
+        options = _checked_options(options)
         self._is_single = isinstance(params, np.ndarray)
-        self._params = _parameter_arrays(params)
         self._rule = rule
-        self._work = [_work_array(param) for param in self._params]
+        self._bind(_parameter_arrays(params))
+        self._build(options, [(0, [])] * len(self._params))
+
+    def _bind(self, params: list[Array]) -> None:
+        """Take these as what is updated."""
+        self._params = params
+        self._work = [_work_array(param) for param in params]
         self._is_copy = [
             not np.may_share_memory(param, work)
-            for param, work in zip(self._params, self._work, strict=True)
+            for param, work in zip(params, self._work, strict=True)
         ]
         self._is_transposed = [
             work is not param and not is_copy
-            for param, work, is_copy in zip(self._params, self._work, self._is_copy, strict=True)
+            for param, work, is_copy in zip(params, self._work, self._is_copy, strict=True)
         ]
-        self._build(options)
 
-    def _build(self, options: dict[str, Any]) -> None:
-        """A stepper with these options, and state as it is before the first step."""
-        self._options = options
-        self._state_names = [
-            name for name, option in STATES[self._rule] if option is None or options[option]
-        ]
+    def _build(self, options: dict[str, Any], entries: list[tuple[int, list[Array]]]) -> None:
+        """A stepper with these options, from the steps and the states of each parameter; without
+        states it begins anew."""
         start = options.get("initial_accumulator_value", 0)
-        states = [[_state_array(work, start) for _ in self._state_names] for work in self._work]
+        names = self._names(options)
+        states = [[_state_array(work, start) for _ in names] for work in self._work]
         numbers = {**options, "rule": RULES[self._rule]}
         if self._rule == "rmsprop":
             numbers["betas"] = (0.0, options["alpha"])
         is_direct = all(work is param for work, param in zip(self._work, self._params, strict=True))
-        self._stepper = Stepper(self._work, states, is_direct, numbers)
+        stepper = Stepper(self._work, states, is_direct, numbers)
+        for i, (n_steps, arrays) in enumerate(entries):
+            stepper.set_steps(i, n_steps)
+            for to, array in zip(states[i], arrays, strict=False):
+                np.copyto(to, array.T if self._is_transposed[i] else array, casting="same_kind")
+        self._options, self._stepper = options, stepper
+
+    def _names(self, options: dict[str, Any]) -> list[str]:
+        """The names of the states that the rule has with these options."""
+        return [name for name, option in STATES[self._rule] if option is None or options[option]]
 
     @property
     def lr(self) -> float:
@@ -88,8 +103,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        check_at_least(0, lr=lr)
-        self._stepper.lr = lr
+        self._stepper.lr = number(lr, "lr")
 
     def step(self, grads: Any) -> None:
         """Update the parameters by their gradients.
@@ -152,15 +166,16 @@ class Optimizer:
             ``{"state": {i: {name: array or number}}, "param_groups": [options]}``
         """
         state: dict[int, dict[str, Any]] = {}
+        names = self._names(self._options)
         for i, (is_transposed, arrays) in enumerate(
             zip(self._is_transposed, self._stepper.states, strict=True)
         ):
             n_steps = self._stepper.get_steps(i)
             entry: dict[str, Any] = {} if self._rule == "sgd" else {"step": float(n_steps)}
-            for name, array in zip(self._state_names, arrays, strict=True):
+            for name, array in zip(names, arrays, strict=True):
                 entry[name] = np.array(array.T if is_transposed else array)
             if self._rule == "sgd" and n_steps == 0:
-                entry = dict.fromkeys(self._state_names)
+                entry = dict.fromkeys(names)
             state[i] = entry
         options = {**self._options, "lr": self.lr, "params": list(range(len(self._params)))}
         return {"state": state, "param_groups": [options]}
@@ -171,82 +186,111 @@ class Optimizer:
         Parameters
         ----------
         state_dict : dict
-            Of an optimizer of the same class, of parameters of the same shapes in the same order.
+            Of an optimizer of the same class, of parameters of the same shapes in the same order;
+            torch's, too, and what JSON makes of one (lists, and strings as keys). The options come
+            with it: an `Adam` that loads the state of an `AdamW` decays as that did, while an
+            `AdamW` stays one. A parameter without an entry has taken no step.
 
         Raises
         ------
-        ValueError
-            It belongs to other parameters or another optimizer; nothing is loaded then.
+        TypeError, ValueError
+            It belongs to other parameters or another optimizer, lacks something, or has a value
+            that is none; nothing is loaded then.
         """
         try:
             (group,) = state_dict["param_groups"]
-            states = state_dict["state"]
             n_params = len(group["params"])
-            options = {name: group[name] for name in self._options}
-        except (KeyError, TypeError, ValueError) as error:
+            options = {name: group[name] for name in self._options} | self._fixed
+            entries = {int(key): dict(entry) for key, entry in state_dict["state"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"state_dict is not one of {type(self).__name__}, with one group of parameters "
                 f"({type(error).__name__}: {error})"
             ) from None
         if n_params != len(self._params):
             raise ValueError(f"state_dict has {n_params} parameters; expected {len(self._params)}")
-        names = [name for name, option in STATES[self._rule] if option is None or options[option]]
-        for i, param in enumerate(self._params):
-            for name in names:
-                array = states.get(i, {}).get(name)
-                if array is not None and np.shape(array) != param.shape:
-                    raise ValueError(
-                        f"state_dict['state'][{i}][{name!r}] has shape {np.shape(array)}; "
-                        f"expected {param.shape}"
-                    )
-        self._build(options)
-        for i, (is_transposed, arrays) in enumerate(
-            zip(self._is_transposed, self._stepper.states, strict=True)
-        ):
-            entry = states.get(i, {})
-            for name, to in zip(names, arrays, strict=True):
-                if (array := entry.get(name)) is not None:
-                    array = np.asarray(array)
-                    np.copyto(to, array.T if is_transposed else array, casting="same_kind")
-            n_steps = int(entry.get("step", 0))
-            if self._rule == "sgd":  # whether there is a buffer is all that counts
-                n_steps = int(entry.get("momentum_buffer") is not None)
-            self._stepper.set_steps(i, n_steps)
+        if not entries.keys() <= set(range(n_params)):
+            raise ValueError(
+                f"state_dict['state'] has the keys {list(entries)}; expected 0 to {n_params - 1}"
+            )
+        options = _checked_options(options)
+        self._build(options, [self._loaded(entries.get(i), i, options) for i in range(n_params)])
+
+    def _loaded(
+        self, entry: dict[str, Any] | None, i: int, options: dict[str, Any]
+    ) -> tuple[int, list[Array]]:
+        """The steps and the states of parameter i from its entry in a state_dict."""
+        if not entry:
+            return 0, []
+        names, is_sgd = self._names(options), self._rule == "sgd"
+        where, shape = f"state_dict['state'][{i}]", self._params[i].shape
+        for name in names if is_sgd else ["step", *names]:
+            if name not in entry:
+                raise ValueError(f"{where} has no {name!r}")
+        if is_sgd and all(entry[name] is None for name in names):
+            return 0, []
+        arrays = []
+        for name in names:
+            array = as_array(entry[name], f"{where}[{name!r}]")
+            computing_dtype(array.dtype, f"{where}[{name!r}]")
+            if array.shape != shape:
+                raise ValueError(f"{where}[{name!r}] has shape {array.shape}; expected {shape}")
+            arrays.append(array)
+        if is_sgd:  # whether there is a buffer is all that counts
+            return 1, arrays
+        n_steps = number(entry["step"], f"{where}['step']", "[0, 1e15]")
+        if n_steps % 1:
+            raise ValueError(f"{where}['step'] is {n_steps}; expected a whole number")
+        return int(n_steps), arrays
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a pickle or a copy: without what points at the arrays."""
+        pointers = ("_work", "_is_copy", "_is_transposed")
+        kept = {name: value for name, value in self.__dict__.items() if name not in pointers}
+        return {**kept, "_stepper": self.state_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bind(self._params)
+        self.load_state_dict(state["_stepper"])
 
     def __repr__(self) -> str:
         options = {**self._options, "lr": self.lr}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in options.items())})"
 
 
-def check_at_least(lowest: float, **numbers: float) -> None:
-    for name, value in numbers.items():
-        if not value >= lowest:
-            raise ValueError(f"{name} is {value!r}; expected a number of at least {lowest}")
+def _checked_options(options: dict[str, Any]) -> dict[str, Any]:
+    options = checked(**options)
+    if options.get("nesterov") and (options["momentum"] == 0 or options["dampening"] != 0):
+        raise ValueError(
+            f"nesterov is True with momentum {options['momentum']} and dampening "
+            f"{options['dampening']}; expected a momentum above 0 and no dampening"
+        )
+    return options
 
 
-def check_within(lowest: float, end: float, **numbers: float) -> None:
-    for name, value in numbers.items():
-        if not lowest <= value < end:
-            raise ValueError(f"{name} is {value!r}; expected {lowest} <= {name} < {end}")
+def changeable(arrays: Any, name: str) -> list[Array]:
+    """One array or an iterable of arrays that are to be changed in place."""
+    if isinstance(arrays, np.ndarray):
+        arrays = [arrays]
+    elif not isinstance(arrays, Iterable) or isinstance(arrays, (str, bytes, dict)):
+        raise TypeError(
+            f"{name} is {type(arrays).__name__}; expected a numpy.ndarray or a list of them"
+        )
+    listed = list(arrays)
+    for i, array in enumerate(listed):
+        if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+            raise TypeError(f"{name}[{i}] is {type(array).__name__}; expected a numpy.ndarray")
+        if array.dtype.kind in "biu":
+            raise TypeError(f"{name}[{i}] has dtype {array.dtype}; expected a floating dtype")
+        computing_dtype(array.dtype, f"{name}[{i}]")
+        if not array.flags.writeable:
+            raise ValueError(f"{name}[{i}] is read-only; expected a writeable array")
+    return [array if type(array) is np.ndarray else array.view(np.ndarray) for array in listed]
 
 
 def _parameter_arrays(params: Any) -> list[Array]:
-    if isinstance(params, np.ndarray):
-        params = [params]
-    if not isinstance(params, Iterable) or isinstance(params, (str, bytes, dict)):
-        raise TypeError(
-            f"params is {type(params).__name__}; expected a numpy.ndarray or a list of them"
-        )
-    arrays = []
-    for i, param in enumerate(params):
-        if not isinstance(param, np.ndarray) or isinstance(param, np.ma.MaskedArray):
-            raise TypeError(f"params[{i}] is {type(param).__name__}; expected a numpy.ndarray")
-        if param.dtype.kind in "biu":
-            raise TypeError(f"params[{i}] has dtype {param.dtype}; expected a floating dtype")
-        computing_dtype(param.dtype, f"params[{i}]")
-        if not param.flags.writeable:
-            raise ValueError(f"params[{i}] is read-only; expected a writeable array")
-        arrays.append(param.view(np.ndarray) if type(param) is not np.ndarray else param)
+    arrays = changeable(params, "params")
     if not arrays:
         raise ValueError("params is empty; expected at least one array")
     _check_apart(arrays)

@@ -89,13 +89,29 @@ def vectors(x: Any) -> tuple[npt.NDArray[Any], tuple[int, ...], np.dtype[Any]]:
     if points.shape[-1] == 0:
         raise ValueError(f"x has shape {points.shape}; expected at least one variable")
     n_points = points.size // points.shape[-1]
-    return np.ascontiguousarray(points.reshape(n_points, -1)), points.shape[:-1], dtype
+    rows = points.reshape(n_points, points.shape[-1])
+    return np.ascontiguousarray(rows), points.shape[:-1], dtype
 
 
 def checked(function: Any, name: str) -> Function:
     if not callable(function):
         raise TypeError(f"{name} is a {type(function).__name__}; expected a function")
     return function  # type: ignore[no-any-return]
+
+
+def returning(function: Function, name: str, n_axes: int = 0) -> Function:
+    """The function in Python, with an error unless it returns real numbers of so many axes."""
+
+    def checked_result(*args: Any) -> Any:
+        y = function(*args)
+        if np.ndim(y) != n_axes:
+            expected = "a vector" if n_axes else "a number"
+            raise ValueError(f"{name} returns shape {np.shape(y)}; expected {expected}")
+        if y is None or np.iscomplexobj(y):
+            raise TypeError(f"{name} returns {np.asarray(y).dtype}; expected real numbers")
+        return y
+
+    return checked_result
 
 
 def checked_method(method: Any) -> str:
@@ -111,15 +127,6 @@ def vector_args(args: Any) -> tuple[Any, ...]:
     return tuple(native(arg) if isinstance(arg, np.ndarray) else arg for arg in args)
 
 
-def positive(value: Any, name: str, *, zero: bool = False) -> float:
-    number = float(value)
-    if not (number >= 0 if zero else number > 0):
-        raise ValueError(
-            f"{name} is {value!r}; expected a {'non-negative' * zero or 'positive'} number"
-        )
-    return number
-
-
 def run(
     make: Any,
     functions_of_caller: tuple[Function | None, ...],
@@ -127,7 +134,7 @@ def run(
     n_items: int,
     context: tuple[Any, ...],
     again: Callable[[int], Any],
-    constants_python: tuple[Any, ...] | None = None,
+    in_python: tuple[Function | None, ...],
 ) -> None:
     """Run a kernel, compiled or else, with a warning, as Python."""
     from ._kernels.jit import functions
@@ -135,9 +142,10 @@ def run(
     try:
         functions.run(make, functions_of_caller, constants, n_items, context, again)
     except functions.NotCompilable as error:
+        if n_items:
+            again(0)  # an error of the caller's, then, comes without the warning
         functions.warn_python(functions_of_caller[0], str(error), 3)
-        constants = constants if constants_python is None else constants_python
-        functions.run_python(make, functions_of_caller, constants, n_items, context)
+        functions.run_python(make, in_python, constants, n_items, context)
 
 
 def shaped(shape: tuple[int, ...], *lines: npt.NDArray[Any]) -> tuple[Any, ...]:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._problems import Function, checked, filled, packs, positive, problems, run, shaped
+from ._options import count, number
+from ._problems import Function, checked, filled, packs, problems, returning, run, shaped
 
 __all__ = ["RootResult", "bisect", "newton"]
 
@@ -85,9 +86,9 @@ def newton(
     f = checked(f, "f")
     if fprime is not None:
         fprime = checked(fprime, "fprime")
-    tol = positive(tol, "tol")
-    maxiter = int(positive(maxiter, "maxiter"))
+    tol, maxiter = number(tol, "tol", "(0, inf]"), count(maxiter, "maxiter")
     shape, dtype, (start,), more = problems(("x0",), (x0,), args)
+    plain = (returning(f, "f"), fprime and returning(fprime, "fprime"))
     n, n_filled = start.size, -(-start.size // WIDTH) * WIDTH
     way, packed = "dual" if fprime is None else "given", packs(args, more, n_filled)
     # From the fastest form to the last resort.
@@ -103,9 +104,8 @@ def newton(
     def again(item: int) -> None:
         """x is where each problem stands; the one that failed is among these."""
         for i in range(item * per_item, min(n, (item + 1) * per_item)):
-            f(x[i], *(arg[i] for arg in more))
-            if fprime is not None:
-                fprime(x[i], *(arg[i] for arg in more))
+            for function in filter(None, plain):
+                function(x[i], *(arg[i] for arg in more))
 
     for form in forms:
         make, way, per_item, starts, arguments = form
@@ -114,7 +114,7 @@ def newton(
         context = (x, state, n_iter, tol, maxiter, arguments)
         n_items = -(-starts.size // per_item)
         if form is forms[-1]:
-            run(make, (f, fprime), (way,), n_items, context, again)
+            run(make, (f, fprime), (way,), n_items, context, again, plain)
             break
         try:
             functions.run(make, (f, fprime), (way,), n_items, context, again)
@@ -179,16 +179,16 @@ def bisect(
     from ._kernels.jit import roots as kernels
 
     f = checked(f, "f")
-    xtol, rtol = positive(xtol, "xtol", zero=True), positive(rtol, "rtol", zero=True)
-    maxiter = int(positive(maxiter, "maxiter"))
+    xtol, rtol, maxiter = number(xtol, "xtol"), number(rtol, "rtol"), count(maxiter, "maxiter")
     shape, dtype, (lower, upper), more = problems(("a", "b"), (a, b), args)
-    x = lower.copy()
+    x, plain = lower.copy(), returning(f, "f")
     converged, n_iter = np.zeros(x.size, np.bool_), np.zeros(x.size, np.int64)
 
     def again(block: int) -> None:
         for i in range(block * kernels.BLOCK, min(x.size, (block + 1) * kernels.BLOCK)):
-            f(x[i], *(arg[i] for arg in more))
+            plain(x[i], *(arg[i] for arg in more))
 
     context = (lower, upper, x, converged, n_iter, xtol, rtol, maxiter, more)
-    run(kernels.make_bisect, (f,), (), -(-x.size // kernels.BLOCK), context, again)
+    n_items = -(-x.size // kernels.BLOCK)
+    run(kernels.make_bisect, (f,), (), n_items, context, again, (plain,))
     return RootResult(*shaped(shape, x.astype(dtype, copy=False), converged, n_iter))

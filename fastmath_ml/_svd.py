@@ -256,7 +256,7 @@ def best_triplets(
     gram_steps = np.inf
     if method == "auto" and n_steps is None and isinstance(operator, Dense):
         gram_steps = 1 + smaller / (4 * width)
-    if gram_steps <= 4:
+    if gram_steps <= 5:
         found = gram_triplets(operator, k, width, wanted, rng)
         if (found.residuals <= wanted * found.s[0]).all():
             return found

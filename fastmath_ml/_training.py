@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ._arrays import as_array, computing_dtype
 from ._kernels.optim import ArrayList
-from ._optimizer import check_at_least
+from ._optimizer import changeable
+from ._options import number
 
 __all__ = ["clip_grad_norm", "cosine_schedule", "step_schedule", "warmup_schedule"]
 
@@ -21,7 +22,7 @@ Array = npt.NDArray[Any]
 def clip_grad_norm(
     grads: Array | Iterable[Array],
     max_norm: float,
-    norm_type: float = 2.0,
+    norm_type: float | str = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> float:
@@ -37,7 +38,7 @@ def clip_grad_norm(
         Floating arrays of any shape and layout; the norm is that of all elements together.
     max_norm : float
     norm_type : float, default 2.0
-        The p of the norm; `inf` for the largest magnitude.
+        The p of the norm; `inf` or 'inf' for the largest magnitude.
     error_if_nonfinite : bool, default False
         Refuse a norm that is NaN or infinite. Without, such a norm makes the gradients NaN or 0.
     foreach : bool, optional
@@ -51,7 +52,7 @@ def clip_grad_norm(
     Raises
     ------
     TypeError
-        `grads` holds something else than ndarrays of a floating dtype.
+        `grads` holds something else than ndarrays of a floating dtype, or an option is no number.
     ValueError
         An array is read-only; the norm is not finite and `error_if_nonfinite`.
 
@@ -77,8 +78,9 @@ def clip_grad_norm(
     >>> gradient.round(3)
     array([0.6, 0.8])
     """
-    arrays = _changeable(grads)
-    norm_type = float(norm_type)
+    arrays = changeable(grads, "grads")
+    max_norm = number(max_norm, "max_norm", "[-inf, inf]")
+    norm_type = math.inf if norm_type == "inf" else number(norm_type, "norm_type", "[-inf, inf]")
     if norm_type == 2.0:
         norm = _euclidean_norm(arrays)
     else:
@@ -98,23 +100,6 @@ def clip_grad_norm(
             if not _is_plain(x):
                 np.multiply(x, factor, out=x, casting="same_kind")
     return norm
-
-
-def _changeable(grads: Any, name: str = "grads") -> list[Array]:
-    """One array or an iterable of arrays that are to be changed in place."""
-    if isinstance(grads, np.ndarray):
-        grads = [grads]
-    arrays = []
-    for i, grad in enumerate(grads):
-        if not isinstance(grad, np.ndarray) or isinstance(grad, np.ma.MaskedArray):
-            raise TypeError(f"{name}[{i}] is {type(grad).__name__}; expected a numpy.ndarray")
-        if grad.dtype.kind in "biu":
-            raise TypeError(f"{name}[{i}] has dtype {grad.dtype}; expected a floating dtype")
-        computing_dtype(grad.dtype, f"{name}[{i}]")
-        if not grad.flags.writeable:
-            raise ValueError(f"{name}[{i}] is read-only; expected a writeable array")
-        arrays.append(grad)
-    return arrays
 
 
 def _is_plain(x: Array) -> bool:
@@ -167,8 +152,8 @@ def cosine_schedule(step: Any, lr: float, n_steps: int, *, lr_min: float = 0.0) 
 
     Raises
     ------
-    ValueError
-        `n_steps` is not positive.
+    TypeError, ValueError
+        `n_steps` is less than 1, a rate is negative, or one of them is no number.
 
     References
     ----------
@@ -181,8 +166,9 @@ def cosine_schedule(step: Any, lr: float, n_steps: int, *, lr_min: float = 0.0) 
     >>> [round(cosine_schedule(step, 0.1, 4), 4) for step in range(6)]
     [0.1, 0.0854, 0.05, 0.0146, 0.0, 0.0]
     """
-    check_at_least(1, n_steps=n_steps)
-    done = np.minimum(step, n_steps) / n_steps
+    lr, lr_min = number(lr, "lr"), number(lr_min, "lr_min")
+    n = number(n_steps, "n_steps", "[1, inf]")
+    done = np.minimum(_numbers(step, "step"), n) / n
     return _scalar_or_array(lr_min + (lr - lr_min) * (1 + np.cos(np.pi * done)) / 2)
 
 
@@ -209,8 +195,8 @@ def step_schedule(step: Any, lr: float, step_size: int, *, gamma: float = 0.1) -
 
     Raises
     ------
-    ValueError
-        `step_size` is not positive.
+    TypeError, ValueError
+        `step_size` is less than 1, a rate is negative, or one of them is no number.
 
     Examples
     --------
@@ -218,8 +204,9 @@ def step_schedule(step: Any, lr: float, step_size: int, *, gamma: float = 0.1) -
     >>> [step_schedule(step, 0.5, 2, gamma=0.5) for step in range(5)]
     [0.5, 0.5, 0.25, 0.25, 0.125]
     """
-    check_at_least(1, step_size=step_size)
-    return _scalar_or_array(lr * np.float64(gamma) ** (np.asarray(step) // step_size))
+    lr, decay = number(lr, "lr"), np.float64(number(gamma, "gamma"))
+    n_times = _numbers(step, "step") // number(step_size, "step_size", "[1, inf]")
+    return _scalar_or_array(lr * decay**n_times)
 
 
 def warmup_schedule(step: Any, lr: Any, n_warmup: int) -> Any:
@@ -243,8 +230,8 @@ def warmup_schedule(step: Any, lr: Any, n_warmup: int) -> Any:
 
     Raises
     ------
-    ValueError
-        `n_warmup` is negative.
+    TypeError, ValueError
+        `n_warmup` is negative, or one of them is no number.
 
     Examples
     --------
@@ -254,8 +241,14 @@ def warmup_schedule(step: Any, lr: Any, n_warmup: int) -> Any:
     >>> [round(rate(step), 3) for step in (0, 1, 2, 3, 50)]
     [0.25, 0.5, 0.749, 0.998, 0.5]
     """
-    check_at_least(0, n_warmup=n_warmup)
-    return _scalar_or_array(lr * np.minimum(1.0, (np.asarray(step) + 1) / max(n_warmup, 1)))
+    share = (_numbers(step, "step") + 1) / max(number(n_warmup, "n_warmup"), 1)
+    return _scalar_or_array(_numbers(lr, "lr") * np.minimum(1.0, share))
+
+
+def _numbers(x: Any, name: str) -> Array:
+    array = as_array(x, name)
+    computing_dtype(array.dtype, name)
+    return array
 
 
 def _scalar_or_array(x: Any) -> Any:

@@ -165,7 +165,7 @@ def vecdot(
 
     Notes
     -----
-    Products are summed in blocks of 1024 by lanes, the blocks in float64: the error of float32 does
+    Products are summed in blocks of 2048 by lanes, the blocks in float64: the error of float32 does
     not grow with the depth beyond that of a block.
 
     Examples

@@ -7,7 +7,7 @@ caller's own functions in `_descent`; all are reached from here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 
@@ -18,7 +18,7 @@ from ._linear_models import (
     logistic_loss_with_grad,
     softmax_loss_with_grad,
 )
-from ._optimizer import Optimizer, check_at_least, check_within
+from ._optimizer import Optimizer
 from ._training import clip_grad_norm, cosine_schedule, step_schedule, warmup_schedule
 
 __all__ = [
@@ -78,7 +78,7 @@ class SGD(Optimizer):
     Raises
     ------
     TypeError
-        `params` holds something else than ndarrays of a floating dtype.
+        `params` holds something else than ndarrays of a floating dtype, or an option has no number.
     ValueError
         An array is read-only or shares memory with another one, or a number is out of its range.
 
@@ -87,7 +87,8 @@ class SGD(Optimizer):
     A step passes over memory once: 12 bytes per float32 element, 20 with momentum. It is
     elementwise, so that it does not depend on the number of threads; a NaN or infinite gradient
     stays in its element. Arrays that are not contiguous, not in the machine's byte order, or
-    narrower than float32 are copied for each step.
+    narrower than float32 are copied for each step. Pickles and deep copies have arrays of their
+    own.
 
     References
     ----------
@@ -120,12 +121,6 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_at_least(0, lr=lr, momentum=momentum, weight_decay=weight_decay)
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError(
-                f"nesterov is True with momentum {momentum} and dampening {dampening}; "
-                "expected a momentum above 0 and no dampening"
-            )
         options = {
             "lr": lr,
             "momentum": momentum,
@@ -154,7 +149,7 @@ class RMSprop(Optimizer):
     lr : float, default 1e-2
         The learning rate :math:`\gamma`, also an attribute.
     alpha : float, default 0.99
-        How slowly the mean square forgets.
+        How slowly the mean square forgets; at most 1.
     eps : float, default 1e-8
         :math:`\epsilon`
     momentum : float, default 0
@@ -203,7 +198,6 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_at_least(0, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
         options = {
             "lr": lr,
             "alpha": alpha,
@@ -282,14 +276,6 @@ class Adagrad(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_at_least(
-            0,
-            lr=lr,
-            lr_decay=lr_decay,
-            weight_decay=weight_decay,
-            initial_accumulator_value=initial_accumulator_value,
-            eps=eps,
-        )
         options = {
             "lr": lr,
             "lr_decay": lr_decay,
@@ -371,11 +357,9 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        check_at_least(0, lr=lr, eps=eps, weight_decay=weight_decay)
-        check_within(0, 1, **{"betas[0]": betas[0], "betas[1]": betas[1]})
         options = {
             "lr": lr,
-            "betas": (float(betas[0]), float(betas[1])),
+            "betas": betas,
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
@@ -429,6 +413,8 @@ class AdamW(Adam):
     >>> x
     array([ 0.85, -1.8 ])
     """
+
+    _fixed: ClassVar[dict[str, Any]] = {"decoupled_weight_decay": True}
 
     def __init__(
         self,

@@ -394,6 +394,266 @@ def test_jacobian_of_every_kind_of_result(rng):
         jacobian(lambda x: x[0], x)
 
 
+def cholesky_like(x, lower):
+    """Each item less what the ones before it predict: the first has none before it."""
+    total = 0.0
+    for k in range(len(x)):
+        total += (x[k] - k - np.dot(lower[k, :k], x[:k])) ** 2
+    return total
+
+
+def test_reductions_of_nothing(rng):
+    x = np.array([1.0, 2.0, 3.0])
+
+    def sums(x):
+        none = x[:0]
+        total = x[0] + np.dot(none, none) + np.sum(none) + sum(none) + np.linalg.norm(none)
+        return total * np.prod(none) + np.array([x[1]])[:0].sum() + len(np.zeros_like(none))
+
+    close(gradient(sums, x), [1, 0, 0])
+    matrix = rng.standard_normal((3, 3))
+    close(gradient(lambda x: np.sum(x * 2 + matrix[:, :0] @ x[:0]), x), [2, 2, 2])
+    lower = np.tril(matrix, -1)
+    errors = x - np.arange(3) - lower @ x
+    for call in (gradient, gradient_by_steps):
+        close(call(cholesky_like, x, args=(lower,)), 2 * (errors - lower.T @ errors), 64)
+    for function in (lambda x: np.max(x[:0]), lambda x: min(x[:0])):
+        with pytest.raises(ValueError, match=r"empty|zero-size"):
+            gradient(function, x)
+    assert np.isnan(gradient(lambda x: np.mean(x[:0]) + 0 * x[0], x)).all()
+
+
+def gradient_by_steps(function, x, args=()):
+    """The slopes that gradient_descent goes down."""
+    step = fm.optim.gradient_descent(
+        function, x, args=args, method="sgd", lr=1.0, max_iter=1, tol=0
+    )
+    return x - step.x
+
+
+def test_sums_with_infinite_items():
+    x = [math.inf, 1.0, 2.0]
+    close(gradient(lambda x: x[1] if np.sum(x) > 0 else 5 * x[1], x), [0, 1, 0])
+    close(gradient(lambda x: x[1] if np.prod(x) > 0 else 5 * x[1], x), [0, 1, 0])
+    close(gradient(lambda x: np.sum(np.zeros_like(x) + np.ones_like(x)) * x[1], x), [0, 3, 0])
+
+
+def add_one(y):
+    y += 1.0
+
+
+def in_place(x):
+    y = x.copy()
+    add_one(y)
+    part = y[1:]
+    part *= 2  # seen in y
+    y[:-1] -= y[1:]  # overlaps: the right side as it was
+    same = y
+    same /= x[0]
+    y **= 2
+    y[::2] = x[1]
+    y[1:2] = x[2:] * np.array([3.0])
+    return (y * y).sum() * x[0]
+
+
+def out_of_place(x):
+    y = x + 1.0
+    y = np.array([y[0], y[1] * 2, y[2] * 2])
+    y = np.array([y[0] - y[1], y[1] - y[2], y[2]])
+    y = (y / x[0]) ** 2
+    y = np.array([x[1], x[2] * 3.0, x[1]])
+    return (y * y).sum() * x[0]
+
+
+def test_operators_in_place_write():
+    x = np.array([1.0, 2.0, 3.0])
+
+    def square(x):
+        y = x.copy()
+        add_one(y)
+        return (y * y).sum()
+
+    for call in (gradient, gradient_by_steps):
+        close(call(square, x), [4, 6, 8])
+        close(call(in_place, x), gradient(out_of_place, x))
+    close(hessian(square, x), 2 * np.eye(3))
+    close(hessian(in_place, x), hessian(out_of_place, x))
+
+    def views(x):
+        y = x * 1.0
+        for k in range(len(y)):
+            part = y[k:]
+            part += x[k]
+        return y.prod()
+
+    # y = (2 x0, 2 x1 + x0, 2 x2 + x1 + x0)
+    close(gradient(views, x), [118, 46, 20])
+    for count in (1, 2):
+        with pytest.raises(ValueError, match="broadcast"):
+            gradient(lambda x, count=count: add_three(x[:count].copy()), x)
+
+    def into_floats(x):
+        held = np.zeros(3)
+        held += x
+        return held.sum()
+
+    with pytest.warns(RuntimeWarning, match="by differences"):
+        np.testing.assert_allclose(gradient(into_floats, x), [1, 1, 1])
+
+
+def add_three(y):
+    y += np.array([1.0, 2.0, 3.0])
+    return y.sum()
+
+
+def test_functions_that_write_to_their_x():
+    def shifting(x):
+        x -= 1.0
+        x[0] = 2 * x[0]
+        return (x * x).sum()
+
+    x = np.array([2.0, 3.0])
+    for method in ("dual", "difference"):
+        np.testing.assert_allclose(gradient(shifting, x, method=method), [8, 4], rtol=1e-9)
+        np.testing.assert_allclose(
+            hessian(shifting, x, method=method), [[8, 0], [0, 2]], rtol=1e-5, atol=1e-5
+        )
+    assert x.tolist() == [2.0, 3.0]
+
+
+def test_indices_out_of_range():
+    x = np.array([1.0, 2.0])
+    table = np.array([1.0, 2.0])
+    for function in (
+        lambda x: x[5] * 1.0 if x[0] > -9 else 0.0,
+        lambda x: x[0] * table[int(x[1])],
+        lambda x: x[-3] * x[0],
+        lambda x: third_of(x) * 2,
+    ):
+        for call in (gradient, hessian):
+            with pytest.raises(IndexError):
+                call(function, x)
+        with pytest.raises(IndexError):
+            gradient(function, x, method="difference")
+    with pytest.raises(IndexError):
+        derivative(lambda z: table[int(z)] * z, [1.0, 2.0])
+    with pytest.raises(IndexError):
+        integrate(lambda z: table[int(z)] * z, 0.0, 3.0)
+
+
+def third_of(x):
+    return x[2]
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [(lambda x: x * x, r"\(3,\)"), (lambda x: (x[0],), r"\(1,\)"), (lambda x: x[:1], r"\(1,\)")],
+)
+def test_functions_that_return_no_number(function, shape):
+    x = np.ones((3, 3))
+    for call in (gradient, hessian):
+        for method in ("auto", "dual", "difference"):
+            with pytest.raises(ValueError, match=f"f returns shape {shape}; expected a number"):
+                call(function, x, method=method)
+    namespace = {"function": function, "object": object()}
+
+    def in_python(x):
+        return function(x) if namespace["object"] else None
+
+    with pytest.raises(ValueError, match=f"f returns shape {shape}; expected a number"):
+        gradient(in_python, x)
+
+
+def test_functions_of_one_number_that_return_no_number():
+    def pair(z):
+        return np.array([z, z])
+
+    for call in (
+        derivative,
+        newton,
+        lambda f, x: bisect(f, 0.0, x),
+        lambda f, x: integrate(f, 0.0, x),
+        lambda f, x: newton(lambda z: z, x, f),
+    ):
+        with pytest.raises(ValueError, match=r"returns shape \(2,\); expected a number"):
+            call(pair, 1.0)
+        with pytest.raises(TypeError, match="returns complex128; expected real numbers"):
+            call(lambda z: z * (1 + 2j), 1.0)
+    with pytest.raises(TypeError, match="f returns complex128"):
+        jacobian(lambda x: x * 1j, [1.0])
+    with pytest.raises(TypeError, match="f returns object"):
+        gradient(lambda x: None, [1.0])
+
+
+def test_batches_without_points():
+    x = np.ones((0, 3), np.float32)
+    assert gradient(lambda x: x[0], x).shape == (0, 3)
+    assert gradient(lambda x: x[0], np.ones((2, 0, 3))).shape == (2, 0, 3)
+    assert jacobian(lambda x: x, x).shape == (0, 0, 3)
+    assert hessian(lambda x: x[0], x).shape == (0, 3, 3)
+    assert hessian(lambda x: x[0], x).dtype == np.float32
+    assert derivative(lambda z: z, np.ones(0)).shape == (0,)
+
+
+def test_whole_quotients_and_remainders():
+    def divided(z, w, kind):
+        if kind == 0:
+            return z // w * z + z % w
+        if kind == 1:
+            whole, rest = divmod(z, w)
+            return whole * z + rest * w
+        if kind == 2:
+            return math.fmod(z, w) * 3 + np.fmod(z, 2.0) + np.floor_divide(z, w)
+        return z % (w * z) + int(z) * z + round(z) * z + float(z) * z
+
+    z, w = np.array([7.3, -7.3, 0.4, -0.4]), 1.5
+    close(derivative(divided, z, args=(w, 0)), z // w + 1)
+    close(derivative(divided, z, args=(w, 1)), z // w + w)
+    close(derivative(divided, z, args=(w, 2)), [4] * 4)
+    exact = 1 - w * (z // (w * z)) + np.trunc(z) + np.rint(z) + 2 * z
+    close(derivative(divided, z, args=(w, 3)), exact, 16)
+    # By the divisor: of z - floor(z / w) w.
+    close(gradient(lambda x: x[0] % x[1], [7.3, -1.5]), [1, 5])
+    close(gradient(lambda x: np.sum(x // 2 + x % 2), z), [1] * 4)
+
+
+def test_more_of_numpy(rng):
+    x = rng.uniform(-2, 2, 7)
+
+    def chosen(x):
+        total = np.sum(np.where(x > 0, x * x, -3 * x)) + np.where(x[0] > 9, x, 2 * x)[1]
+        between = (x[0] >= x) & ~(x == x[3])
+        return total + np.sum(np.where(between, x[2], np.where(x != x[4], 1.0, x)))
+
+    between = (x[0] >= x) & (x != x[3])
+    exact = np.where(x > 0, 2 * x, -3)
+    exact[1] += 2
+    exact[2] += between.sum()
+    exact[4] += not between[4]
+    close(gradient(chosen, x), exact)
+
+    def clipped(x):
+        return np.clip(x, -1.0, x[0]).sum() + np.clip(x[1], 0.0, 9.0) + np.clip(x, -9, 1).sum()
+
+    y = np.append(0.5, x)
+    close(gradient(clipped, y), gradient(clipped_by_loop, y))
+
+    def spread(x):
+        return np.var(x) + 2 * x.std() + np.amax(x) * np.amin(x)
+
+    slope = 2 * (x - x.mean()) / 7 * (1 + 1 / x.std())
+    slope[x.argmax()] += x.min()
+    slope[x.argmin()] += x.max()
+    close(gradient(spread, x), slope, 64, 1.0)
+
+
+def clipped_by_loop(x):
+    total = max(x[1], 0.0)
+    for item in x:
+        total += min(max(item, -1.0), x[0]) + min(item, 1.0)
+    return total
+
+
 # ---- differences ----
 
 
@@ -646,11 +906,19 @@ def test_the_callers_exceptions_arrive():
         (lambda f: derivative(f, 1.0, args=("a",)), TypeError, r"args\[0\] has dtype"),
         (lambda f: gradient(f, 1.0), ValueError, "x has no axis"),
         (lambda f: hessian(f, np.empty((3, 0))), ValueError, "at least one variable"),
+        (lambda f: jacobian(lambda x: x[0], [1.0]), ValueError, "f returns shape"),
         (lambda f: newton(f, 1.0, 3), TypeError, "fprime is a int"),
         (lambda f: newton(f, 1.0, tol=0), ValueError, "tol is 0"),
         (lambda f: newton(f, 1.0, maxiter=0), ValueError, "maxiter is 0"),
         (lambda f: bisect(f, [1.0, 2.0], [1.0, 2.0, 3.0]), ValueError, "a and b and args"),
         (lambda f: integrate(f, 0, 1, rtol=-1), ValueError, "rtol is -1"),
+        (lambda f: newton(f, 1.0, tol="a"), TypeError, "tol is 'a'; expected a number"),
+        (lambda f: newton(f, 1.0, maxiter="a"), TypeError, "maxiter is 'a'; expected an integer"),
+        (lambda f: newton(f, 1.0, maxiter=2.5), TypeError, "maxiter is 2.5; expected an integer"),
+        (lambda f: bisect(f, 0, 1, xtol="a"), TypeError, "xtol is 'a'"),
+        (lambda f: bisect(f, 0, 1, maxiter=2.5), TypeError, "maxiter is 2.5"),
+        (lambda f: integrate(f, 0, 1, atol="a"), TypeError, "atol is 'a'"),
+        (lambda f: integrate(f, 0, 1, limit=2.5), TypeError, "limit is 2.5; expected an integer"),
     ],
 )
 def test_bad_arguments(call, error, match):

@@ -203,9 +203,23 @@ def slopes_of(function, x, *args):
     return x - gradient_descent(function, x, **options).x
 
 
+def add_one(y):
+    y += 1.0
+
+
+def in_place(x, a, s):
+    y = x * x
+    add_one(y)
+    part = y[1:]
+    part *= s  # seen in y
+    y[:-1] -= y[1:]  # overlaps: the right side as it was
+    y[:1] = x[2]
+    return (y * y).sum() + x[0] // 0.1 * x[1]
+
+
 @pytest.mark.parametrize(
     "function",
-    [numpy_names, math_names, reductions, powers, pairs, own_arrays, zero_times_infinity],
+    [numpy_names, math_names, reductions, powers, pairs, own_arrays, zero_times_infinity, in_place],
 )
 def test_backwards_is_forwards(function):
     from fastmath_ml._kernels.jit.trace import tape_of
@@ -319,6 +333,59 @@ def test_bounds(rng):
         np.testing.assert_allclose(result.x, np.tile([0.5, -1.0, 0.5], (9, 1)), atol=1e-5)
 
 
+def test_differences_stay_in_the_box():
+    def rooted(x):
+        held = np.zeros(3)
+        held[0], held[1], held[2] = math.sqrt(x[0]), x[1] - 1, x[2]
+        return np.sum(held * held) - math.log1p(-x[1])
+
+    box = [(0, None), (0, 1 - 1e-9), (2, 2)]
+    result = gradient_descent(rooted, [0.5, 0.5, 0.0], lr=0.01, bounds=box, tol=1e-4)
+    assert result.grad_method == "difference"
+    assert result.converged
+    # In the second variable 2 (x - 1) + 1 / (1 - x) = 0.
+    np.testing.assert_allclose(result.x, [0, 1 - math.sqrt(0.5), 2], atol=1e-3)
+
+
+def test_functions_that_write_to_their_x():
+    """They get a copy; `asks` keeps them out of packs, `held` from dual numbers."""
+
+    def by_tape(x):
+        x -= CENTER
+        x[0] = x[0] * 1.0
+        return (x * x).sum()
+
+    def by_duals(x):
+        x -= CENTER
+        return (x * x).sum() if x[0] < 1e9 else 0.0
+
+    def by_differences(x):
+        held = np.zeros(3)
+        x -= CENTER
+        held += x
+        return (held * held).sum()
+
+    def slope(x):
+        x -= CENTER
+        x *= 2.0
+        return x
+
+    def slope_by_branch(x):
+        x -= CENTER
+        return 2 * x if x[0] < 1e9 else x
+
+    starts = np.zeros((9, 3))
+    for function in (by_tape, by_duals, by_differences):
+        for grad in (None, slope, slope_by_branch):
+            result = gradient_descent(
+                function, starts, grad=grad, method="sgd", lr=0.25, max_iter=100, tol=1e-5
+            )
+            assert result.converged.all()
+            np.testing.assert_allclose(result.x, np.tile(CENTER, (9, 1)), atol=1e-5)
+            np.testing.assert_allclose(result.fun, np.zeros(9), atol=1e-9)
+    assert (starts == 0).all()
+
+
 def test_nan_ends_a_problem():
     result = gradient_descent(
         bowl, [[np.nan, 0, 0], [0.0, 0, 0]], args=ARGS, lr=0.05, max_iter=3000
@@ -347,6 +414,16 @@ def test_callbacks_see_the_path_and_change_nothing():
 
     stopped = gradient_descent(bowl, [0.0, 0.0, 0.0], **options, callback=stop, callback_every=10)
     assert stopped.n_iter == 30
+
+
+def test_callbacks_may_be_far_apart():
+    """Farther than one compiled call goes."""
+    seen = []
+    options = {"method": "sgd", "lr": 1e-12, "tol": 0, "max_iter": 200_000}
+    gradient_descent(
+        *(bowl, [0.0, 0.0, 0.0]), args=ARGS, **options, callback=seen.append, callback_every=70_000
+    )
+    assert [int(state.n_iter) for state in seen] == [70_000, 140_000, 200_000]
 
 
 def test_step_sizes_may_be_a_schedule():
@@ -386,6 +463,27 @@ def test_the_callers_exceptions_arrive():
 
     with pytest.raises(ValueError, match="another length"):
         gradient_descent(lambda x: x[0], np.zeros((2, 3)), grad=too_short)
+    for function in (lambda x: x[5] * 1.0 if x[0] > -9 else 0.0, lambda x: x[5] * x[0] * x[1]):
+        for start in ([0.0, 0.0, 0.0], np.zeros((9, 3))):
+            with pytest.raises(IndexError):
+                gradient_descent(function, start, max_iter=3)
+            with pytest.raises(IndexError):
+                gradient_descent(lambda x: x[0] ** 2, start, grad=lambda x: x[1:4] * x[3])
+
+
+def test_functions_that_return_no_number():
+    for function, error, match in (
+        (lambda x: x * x, ValueError, r"fun returns shape \(3,\); expected a number"),
+        (lambda x: x[0] * 1j, TypeError, "fun returns complex128; expected real numbers"),
+    ):
+        with pytest.raises(error, match=match):
+            gradient_descent(function, np.ones(3))
+    for grad, error, match in (
+        (lambda x: x[0], ValueError, r"grad returns shape \(\); expected a vector"),
+        (lambda x: x * 1j, TypeError, "grad returns complex128"),
+    ):
+        with pytest.raises(error, match=match):
+            gradient_descent(lambda x: x[0] ** 2, np.ones(3), grad=grad)
 
 
 @pytest.mark.parametrize(
@@ -394,10 +492,29 @@ def test_the_callers_exceptions_arrive():
         ({"method": "newton"}, ValueError, "method is 'newton'"),
         ({"grad": 3}, TypeError, "grad is a int"),
         ({"args": [1]}, TypeError, "args is a list"),
-        ({"bounds": [(0, 1)]}, ValueError, "bounds has 1 items"),
+        ({"bounds": [(0, 1)]}, ValueError, r"bounds is \[\(0, 1\)\]; expected"),
+        ({"bounds": 3}, TypeError, "bounds is 3; expected"),
+        ({"bounds": [(0, 1), (0, 1, 2)]}, ValueError, "bounds is"),
+        ({"bounds": [(0, 1), (0, "a")]}, ValueError, "bounds is"),
+        ({"bounds": scipy.optimize.Bounds([0] * 3, [1] * 3)}, ValueError, "bounds is Bounds"),
         ({"bounds": [(1, 0), (0, 1)]}, ValueError, "lower bound above"),
         ({"max_iter": -1}, ValueError, "max_iter"),
-        ({"betas": (1.0, 0.9)}, ValueError, "betas is"),
+        ({"max_iter": 10.5}, TypeError, "max_iter is 10.5; expected an integer"),
+        ({"callback_every": 0}, ValueError, "callback_every is 0"),
+        ({"betas": (1.0, 0.9)}, ValueError, r"betas\[0\] is 1.0; expected a number in \[0, 1\)"),
+        ({"betas": None}, TypeError, "betas is None"),
+        ({"lr": -1}, ValueError, r"lr is -1; expected a number in \[0, inf\]"),
+        ({"lr": np.nan}, ValueError, "lr is nan"),
+        ({"lr": "a"}, TypeError, "lr is 'a'; expected a number"),
+        ({"lr": lambda step: -step}, ValueError, r"lr\(1\) is -1"),
+        ({"lr": lambda step: "a"}, TypeError, r"lr\(0\) is 'a'"),
+        ({"tol": np.nan}, ValueError, "tol is nan"),
+        ({"tol": -1}, ValueError, "tol is -1"),
+        ({"eps": -1}, ValueError, "eps is -1"),
+        ({"eps": "a"}, TypeError, "eps is 'a'"),
+        ({"alpha": 2}, ValueError, "alpha is 2"),
+        ({"weight_decay": -1}, ValueError, "weight_decay is -1"),
+        ({"momentum": -1}, ValueError, "momentum is -1"),
         ({"callback": 3}, TypeError, "callback is a int"),
     ],
 )

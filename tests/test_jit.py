@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 import weakref
 
 import numpy as np
@@ -101,6 +102,47 @@ def test_a_forked_child():
     assert finished(run(code)) == f"0 {ANSWER}"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_while_another_thread_compiles():
+    code = SQUARE + (
+        "import os, threading, time, warnings\n"
+        "warnings.simplefilter('ignore', DeprecationWarning)\n"
+        "work()\n"
+        "lines = ''.join(f'    z = z * {i} + 1\\n' for i in range(600))\n"
+        "exec('def long(z):\\n' + lines + '    return z')\n"
+        "compiling = threading.Thread(target=fm.calculus.derivative, args=(long, 1.0))\n"
+        "compiling.start()\n"
+        "time.sleep(0.2)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(float(fm.calculus.derivative(lambda z: z * 3.5, 1.0)) != 3.5)\n"
+        "for _ in range(600):\n"
+        "    done, status = os.waitpid(child, os.WNOHANG)\n"
+        "    if done:\n        break\n"
+        "    time.sleep(0.05)\n"
+        "else:\n    os.kill(child, 9)\n"
+        "compiling.join()\n"
+        "print(done == child and status)"
+    )
+    assert finished(run(code)) == "0"
+
+
+def test_without_numbas_compiler():
+    code = SQUARE + (
+        "import warnings\n"
+        "warnings.simplefilter('always')\n"
+        "with warnings.catch_warnings(record=True) as seen:\n"
+        "    print([round(float(number), 6) for number in work()])\n"
+        "    print(round(fm.calculus.newton(lambda z: z * z - 4, 1.0).x, 9))\n"
+        "    print(fm.calculus.jacobian(lambda x: x * x, [1.0]).round(9))\n"
+        "    print(fm.cdist([[1.0]], [[3.0]], lambda a, b: abs(a[0] - b[0])))\n"
+        "assert all('as Python' in str(w.message) or 'in Python' in str(w.message) for w in seen)\n"
+        "assert 'NUMBA_DISABLE_JIT' in str(seen[0].message)\n"
+    )
+    out = finished(run(code, NUMBA_DISABLE_JIT="1"))
+    assert out.split("\n") == ["[6.0, 9.0, 1.0]", "2.0", "[[2.]]", "[[2.]]"]
+
+
 def test_threads_of_the_caller():
     def wave(z, a):
         return np.sin(a * z)
@@ -141,6 +183,18 @@ def test_what_a_function_refers_to_is_looked_at_again(monkeypatch):
     TABLE[0] = 5.0
     assert fm.calculus.derivative(scaled, 1.0) == 14.0
     TABLE[0] = 1.0
+
+    module, inner = types.ModuleType("mine"), types.ModuleType("inner")
+    module.k, module.inner, inner.k, inner.module = 2.0, inner, 5.0, module
+
+    def by_module(z):
+        return z * module.k + module.inner.k * z
+
+    assert fm.calculus.derivative(by_module, 1.0) == 7.0
+    module.k = 7.0
+    assert fm.calculus.derivative(by_module, 1.0) == 12.0
+    inner.k = 1.0
+    assert fm.calculus.derivative(by_module, 1.0) == 8.0
 
     def closure_of(k):
         return lambda z: k * z
@@ -190,6 +244,12 @@ def test_functions_compiled_by_the_caller():
         return z**3
 
     assert fm.calculus.derivative(cube, -2.0) == 12.0
+
+
+def test_a_metric_that_reads_out_of_range():
+    rows = np.ones((3, 2))
+    with pytest.raises(IndexError):
+        fm.cdist(rows, rows, lambda a, b: a[0] * b[2])
 
 
 def test_ctrl_c_stops_a_long_call():

@@ -381,8 +381,10 @@ def test_errors_name_what_came_and_what_was_wanted():
         fm.cross_entropy(x, t, np.ones(4))
     with pytest.raises(ValueError, match="reduction is 'max'; expected one of 'none', 'mean'"):
         fm.cross_entropy(x, t, reduction="max")
-    with pytest.raises(ValueError, match=r"label_smoothing is 1\.5; expected a number from 0 to 1"):
+    with pytest.raises(ValueError, match=r"label_smoothing is 1\.5; expected a number in \[0, 1"):
         fm.cross_entropy(x, t, label_smoothing=1.5)
+    with pytest.raises(TypeError, match="label_smoothing is 'a'; expected a number"):
+        fm.cross_entropy(x, t, label_smoothing="a")
     with pytest.raises(TypeError, match=r"ignore_index is 1\.5; expected an integer"):
         fm.cross_entropy(x, t, ignore_index=1.5)
     with pytest.raises(np.exceptions.AxisError, match="axis"):

@@ -218,8 +218,10 @@ def test_errors_name_what_came_and_what_was_wanted():
             alone(x + 0j, x)
     with pytest.raises(ValueError, match=r"target\[1, 2\] is 0\.0; expected 1 or -1"):
         losses.hinge_loss(x, np.array([[1] * 3, [1, -1, 0], [1] * 3, [0] * 3]).astype(float))
-    with pytest.raises(ValueError, match=r"delta is 0\.0; expected a positive number"):
+    with pytest.raises(ValueError, match=r"delta is 0\.0; expected a number in \(0, inf"):
         losses.huber_loss(x, x, delta=0.0)
+    with pytest.raises(TypeError, match="delta is 'a'; expected a number"):
+        losses.huber_loss(x, x, delta="a")
     with pytest.raises(ValueError, match=r"weight has shape \(3,\); expected that of input, \(4"):
         losses.mse_loss(x, x, weight=np.ones(3))
     with pytest.raises(ValueError, match=r"pos_weight has shape \(4,\); expected one that broad"):

@@ -1,6 +1,9 @@
 """The optimizers against torch and against their formulas, and what must not change a step."""
 
+import copy
 import inspect
+import json
+import pickle
 
 import numpy as np
 import pytest
@@ -324,6 +327,138 @@ def test_state_of_others_is_refused():
     assert optimizer.state_dict()["param_groups"] == before["param_groups"]
 
 
+def after_steps(name, dtype, rng, n_steps=3):
+    params = [normal(rng, (4, 3), dtype), normal(rng, (5,), dtype)]
+    optimizer = make(name, params)
+    run(optimizer, [[normal(rng, p.shape, dtype) for p in params] for _ in range(n_steps)])
+    return params, optimizer
+
+
+def step_alike(one, two, rng):
+    """Both (params, optimizer) take the same steps; whether to the same bits."""
+    for _ in range(2):
+        grads = [normal(rng, p.shape, p.dtype) for p in one[0]]
+        one[1].step(grads)
+        two[1].step(grads)
+    for ours, theirs in zip(one[0], two[0], strict=True):
+        assert_same_bits(ours, theirs)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_state_through_json(name, dtype, rng):
+    params, optimizer = after_steps(name, dtype, rng)
+    text = json.dumps(optimizer.state_dict(), default=np.ndarray.tolist)
+    others = [p.copy() for p in params]
+    second = make(name, others)
+    second.load_state_dict(json.loads(text))
+    step_alike((params, optimizer), (others, second), rng)
+
+
+@pytest.mark.parametrize(
+    "name", ["SGD momentum", "RMSprop both", "Adagrad", "Adam amsgrad", "AdamW"]
+)
+def test_state_of_torch(name, rng):
+    torch = pytest.importorskip("torch")
+    cls, options = OPTIMIZERS[name]
+    tensor = torch.nn.Parameter(torch.ones(3))
+    theirs = getattr(torch.optim, cls)([tensor], **options)
+    x = np.ones(3, np.float32)
+    for n_steps in (0, 3):
+        for _ in range(n_steps):
+            tensor.grad = torch.arange(3.0)
+            theirs.step()
+        np.copyto(x, tensor.detach().numpy())
+        ours = getattr(optim, cls)(x)
+        ours.load_state_dict(theirs.state_dict())
+        tensor.grad = torch.ones(3)
+        theirs.step()
+        ours.step(np.ones(3, np.float32))
+        np.testing.assert_allclose(x, tensor.detach().numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s["state"][1].pop("exp_avg_sq"), r"\[1\] has no 'exp_avg_sq'"),
+        (lambda s: s["state"][0].pop("step"), r"\[0\] has no 'step'"),
+        (lambda s: s["state"].update({"a": {}}), "invalid literal"),
+        (lambda s: s["state"].update({2: {}}), r"keys \[0, 1, 2\]; expected 0 to 1"),
+        (lambda s: s["state"].update({0: 3}), "state_dict is not one of Adam"),
+        (lambda s: s.update(state=None), "state_dict is not one of Adam"),
+        (lambda s: s["state"][0].update(step=-3), r"\['step'\] is -3; expected a number in"),
+        (lambda s: s["state"][0].update(step=2.5), r"\['step'\] is 2.5; expected a whole number"),
+        (lambda s: s["state"][0].update(step="a"), r"\['step'\] is 'a'; expected a number"),
+        (lambda s: s["state"][0].update(exp_avg=np.zeros((4, 3), complex)), "dtype complex128"),
+        (lambda s: s["state"][0].update(exp_avg=None), r"\['exp_avg'\] has dtype object"),
+        (lambda s: s["state"][1].update(exp_avg=np.zeros(3)), r"\['exp_avg'\] has shape \(3,\)"),
+        (lambda s: s["param_groups"][0].update(lr=-5), "lr is -5"),
+        (lambda s: s["param_groups"][0].update(betas=3), "betas is 3; expected a pair"),
+        (lambda s: s["param_groups"][0].update(betas=[0.9]), r"betas is \[0.9\]; expected a pair"),
+        (lambda s: s["param_groups"][0].update(amsgrad="yes"), "amsgrad is 'yes'; expected a bool"),
+    ],
+)
+def test_state_that_is_refused_changes_nothing(change, message, rng):
+    params, optimizer = after_steps("Adam", np.float64, rng)
+    others, twin = copy.deepcopy((params, optimizer))
+    state = optimizer.state_dict()
+    change(state)
+    with pytest.raises((TypeError, ValueError), match=message):
+        optimizer.load_state_dict(state)
+    with pytest.raises(ValueError, match="state_dict is not one of Adam"):
+        optimizer.load_state_dict(None)
+    step_alike((params, optimizer), (others, twin), rng)
+
+
+def test_missing_momentum_is_an_error(rng):
+    _, optimizer = after_steps("SGD momentum", np.float64, rng)
+    state = optimizer.state_dict()
+    state["state"][0] = {"momentum": state["state"][0]["momentum_buffer"]}
+    with pytest.raises(ValueError, match="has no 'momentum_buffer'"):
+        optimizer.load_state_dict(state)
+
+
+def test_adam_and_adamw_load_each_other_as_torchs_do():
+    adam, adamw = optim.Adam(np.zeros(3)), optim.AdamW(np.zeros(3))
+    states = adam.state_dict(), adamw.state_dict()
+    adamw.load_state_dict(states[0])
+    adam.load_state_dict(states[1])
+    for optimizer in (adam, adamw):
+        assert optimizer.state_dict()["param_groups"][0]["decoupled_weight_decay"] is True
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_go_on_with_arrays_of_their_own(name, copied, dtype, rng):
+    params, optimizer = after_steps(name, dtype, rng)
+    optimizer.lr = 0.125
+    others, twin = copied((params, optimizer))
+    step_alike((params, optimizer), (others, twin), rng)
+    assert type(twin) is type(optimizer)
+    assert twin.lr == 0.125
+    assert not any(np.may_share_memory(p, q) for p, q in zip(params, others, strict=True))
+
+
+def test_a_shallow_copy_has_its_own_state(rng):
+    x = np.zeros(3)
+    first = optim.Adam(x)
+    first.step(np.ones(3))
+    second = copy.copy(first)
+    second.step(np.ones(3))
+    assert (x < -1.5e-3).all()
+    assert [int(o.state_dict()["state"][0]["step"]) for o in (first, second)] == [1, 2]
+
+
+@pytest.mark.parametrize("layout_name", OUT_LAYOUTS)
+def test_copies_of_any_layout(layout_name, rng):
+    x = layout(normal(rng, (6, 5), np.float32), layout_name)
+    first = optim.Adam(x, lr=0.1)
+    first.step(np.ones((6, 5)))
+    y, second = pickle.loads(pickle.dumps((x, first)))
+    first.step(np.ones((6, 5)))
+    second.step(np.ones((6, 5)))
+    assert_same_bits(np.ascontiguousarray(x), np.ascontiguousarray(y))
+
+
 # ---- errors ----
 
 
@@ -366,6 +501,7 @@ def test_parameters_that_share_memory():
         ("SGD", {"nesterov": True}, "nesterov"),
         ("SGD", {"nesterov": True, "momentum": 0.5, "dampening": 0.1}, "nesterov"),
         ("RMSprop", {"alpha": -1}, "alpha"),
+        ("RMSprop", {"alpha": 2}, r"alpha is 2; expected a number in \[0, 1\]"),
         ("RMSprop", {"capturable": True}, "capturable"),
         ("Adagrad", {"lr_decay": -1}, "lr_decay"),
         ("Adagrad", {"initial_accumulator_value": -1}, "initial_accumulator_value"),
@@ -373,11 +509,63 @@ def test_parameters_that_share_memory():
         ("Adam", {"betas": (0.5, -0.1)}, r"betas\[1\]"),
         ("Adam", {"eps": -1}, "eps"),
         ("AdamW", {"differentiable": True}, "differentiable"),
+        ("SGD", {"lr": "a"}, "lr is 'a'; expected a number"),
+        ("SGD", {"lr": None}, "lr is None; expected a number"),
+        ("SGD", {"momentum": 1j}, "momentum is 1j; expected a number"),
+        ("SGD", {"dampening": np.nan}, "dampening is nan"),
+        ("SGD", {"nesterov": "yes"}, "nesterov is 'yes'; expected a bool"),
+        ("SGD", {"maximize": 1}, "maximize is 1; expected a bool"),
+        ("RMSprop", {"eps": np.zeros(1)}, r"eps is array\(\[0.\]\); expected a number"),
+        ("Adam", {"betas": None}, "betas is None; expected a pair"),
+        ("Adam", {"betas": (0.9,)}, r"betas is \(0.9,\); expected a pair"),
+        ("Adam", {"betas": ("a", 0.9)}, r"betas\[0\] is 'a'; expected a number"),
+        ("AdamW", {"amsgrad": "yes"}, "amsgrad is 'yes'; expected a bool"),
     ],
 )
 def test_bad_options(name, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         getattr(optim, name)(np.zeros(3), **options)
+
+
+def test_numbers_of_any_real_type():
+    for lr in (1, True, np.float32(0.5), np.int8(1), np.array(0.25)):
+        assert optim.SGD(np.zeros(3), lr=lr).lr == float(lr)
+    assert optim.Adam(np.zeros(3), betas=np.array([0.5, 0.75])).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: optim.clip_grad_norm(np.ones(3), "a"), "max_norm is 'a'; expected a number"),
+        (lambda: optim.clip_grad_norm(np.ones(3), np.nan), "max_norm is nan"),
+        (lambda: optim.clip_grad_norm(np.ones(3), 1.0, "a"), "norm_type is 'a'"),
+        (lambda: optim.clip_grad_norm(None, 1.0), "grads is NoneType; expected"),
+        (lambda: optim.clip_grad_norm([np.ones(3), None], 1.0), r"grads\[1\] is NoneType"),
+        (lambda: optim.cosine_schedule("a", 0.1, 4), "step has dtype <U1"),
+        (lambda: optim.cosine_schedule(0, "a", 4), "lr is 'a'"),
+        (lambda: optim.cosine_schedule(0, 0.1, "a"), "n_steps is 'a'"),
+        (lambda: optim.cosine_schedule(0, 0.1, 0), "n_steps is 0"),
+        (lambda: optim.cosine_schedule(0, 0.1, 4, lr_min="a"), "lr_min is 'a'"),
+        (lambda: optim.step_schedule("a", 0.1, 4), "step has dtype <U1"),
+        (lambda: optim.step_schedule(0, "a", 4), "lr is 'a'"),
+        (lambda: optim.step_schedule(0, 0.1, "a"), "step_size is 'a'"),
+        (lambda: optim.step_schedule(0, 0.1, 4, gamma="a"), "gamma is 'a'"),
+        (lambda: optim.warmup_schedule("a", 0.1, 4), "step has dtype <U1"),
+        (lambda: optim.warmup_schedule(0, "a", 4), "lr has dtype <U1"),
+        (lambda: optim.warmup_schedule(0, 0.1, "a"), "n_warmup is 'a'"),
+        (lambda: optim.warmup_schedule(0, 0.1, -1), "n_warmup is -1"),
+    ],
+)
+def test_bad_options_of_clipping_and_schedules(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
+
+
+def test_clipping_by_the_largest_magnitude():
+    for norm_type in ("inf", np.inf):  # torch takes the word as well
+        grads = np.array([3.0, -4.0])
+        assert optim.clip_grad_norm(grads, 1.0, norm_type) == 4.0
+        np.testing.assert_allclose(grads, [0.75, -1.0], rtol=1e-6)
 
 
 def test_options_of_torch_that_mean_nothing_here():

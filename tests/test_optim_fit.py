@@ -203,6 +203,15 @@ def test_callback_sees_and_ends_the_fit(method, wine):
     with pytest.raises(KeyError, match="mine"):
         fit_softmax(*wine, method=method, callback=failing)
 
+    def stopping(model):
+        if model.n_iter == 4:
+            raise StopIteration
+
+    stopped = fit_softmax(*wine, method=method, callback=stopping)
+    assert stopped.n_iter == 4
+    assert not stopped.converged
+    assert_same_bits(stopped.coef, model.coef)
+
 
 def test_progress(cancer, capsys):
     pytest.importorskip("tqdm")
@@ -237,11 +246,22 @@ def test_divergence_ends_the_fit(wine):
         ({"l2": np.nan}, "l2 is nan"),
         ({"max_epochs": 0}, "max_epochs is 0"),
         ({"sample_weight": [1, 2]}, "sample_weight has shape"),
+        ({"method": ["adam"]}, r"method is \['adam'\]"),
+        ({"lr": 0.1}, "lr is given with method 'lbfgs'"),
+        ({"lr": "a", "method": "adam"}, "lr is 'a'"),
+        ({"lr": -1, "method": "adam"}, "lr is -1"),
+        ({"batch_size": 2.5, "method": "sgd"}, "batch_size is 2.5; expected an integer"),
+        ({"max_epochs": None}, "max_epochs is None; expected an integer"),
+        ({"tol": None}, "tol is None; expected a number"),
+        ({"l1": "a"}, "l1 is 'a'; expected a number"),
+        ({"l2": None}, "l2 is None; expected a number"),
+        ({"callback": 3}, "callback is a int; expected a function"),
+        ({"warm_start": 3}, "warm_start is a int; expected a FitResult"),
     ],
 )
 def test_errors(change, message):
     good = {"X": np.arange(8.0).reshape(4, 2), "y": [0, 1, 1, 0]}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         fit_logistic(**{**good, **change})
 
 

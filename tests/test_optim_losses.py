@@ -1,5 +1,7 @@
 """Gradients of linear models against their definitions, scikit-learn and finite differences."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -197,6 +199,23 @@ def test_dtypes(rng):
         check("logistic", result, args[0].astype(wanted), y, args[2].astype(wanted), 0.5)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("x_dtype", ["i1", "f4", ">f8"])
+def test_other_dtypes_are_converted_by_chunks(kind, x_dtype, rng):
+    X, y, coef, intercept = problem(rng, kind, 120_001, 60, None, "f8")
+    X, weight = (10 * X).astype(x_dtype), rng.random(120_001)
+    converted = X.astype("f8")
+    optim.linear_loss_with_grad(X[:2], [0, 1], coef.reshape(-1, 60)[0])  # imports what it needs
+    tracemalloc.start()
+    result = function_of(kind)(X, y, coef, intercept, sample_weight=weight)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < converted.nbytes / 2
+    expected = function_of(kind)(converted, y, coef, intercept, sample_weight=weight)
+    for ours, whole in zip(result, expected, strict=True):
+        np.testing.assert_allclose(ours, whole, rtol=1e-10, atol=1e-13)
+
+
 # ---- hostile values ----
 
 
@@ -275,6 +294,8 @@ def test_weights_count_rows(dtype, rng):
         ({"intercept": [1.0]}, ValueError, r"intercept has shape \(1,\)"),
         ({"l2": -1}, ValueError, "l2 is -1"),
         ({"l2": [1, 2]}, ValueError, "l2 is"),
+        ({"l2": "a"}, TypeError, "l2 has dtype <U1"),
+        ({"l2": None}, TypeError, "l2 has dtype object"),
         ({"sample_weight": np.ones(4)}, ValueError, "sample_weight has shape"),
         ({"sample_weight": np.zeros(5)}, ValueError, "sample_weight sums to 0"),
     ],

@@ -25,7 +25,7 @@ from . import (
 )
 from .base import ALL, Bar, Case, Inputs
 
-__all__ = ["ALL", "BY_KEY", "CASES", "Bar", "Case", "Inputs"]
+__all__ = ["ALL", "BY_KEY", "CASES", "FAMILY_OF", "Bar", "Case", "Inputs"]
 
 FAMILIES = (
     products,
@@ -43,3 +43,9 @@ FAMILIES = (
 )
 CASES = [case for family in FAMILIES for case in family.CASES]
 BY_KEY = {case.key: case for case in CASES}
+# {operation: the name of its family}; the brief cases are of operations that others list.
+FAMILY_OF = {
+    case.op: family.__name__.rpartition(".")[2]
+    for family in reversed(FAMILIES)
+    for case in family.CASES
+}

@@ -40,6 +40,7 @@ def matmul_case(shape_a, shape_b, dtype, label, *, with_out=True, transposed=Fal
         bytes=float(n_products * n_elements * itemsize),
         dtype=dtype,
         atol=4 * eps(dtype) * max(depth, 8),
+        takes_out=True,
         **options,
     )
 

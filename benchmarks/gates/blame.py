@@ -20,6 +20,7 @@ PROFILES = STORE / "profiles"
 LEAST_SHARE = 0.25  # of the whole growth: a function that grew by less is not named
 SECONDS = 2.0
 LOST = 0.3  # threads
+COMPILED = "code that Numba compiled"
 
 
 def readable(name: str) -> str:
@@ -166,10 +167,13 @@ def by_sampling(base: Tree, head: Tree, comparison: Comparison) -> list[str]:
 def perf_shares(report: str) -> dict[str, float]:
     shares: dict[str, float] = {}
     for line in report.splitlines():
-        found = re.match(r"\s*([\d.]+)%\s+(\S+)\s+\[.\]\s+(.*\S)", line)
+        found = re.match(r"\s*([\d.]+)%\s+(\[JIT\] tid \d+|\S+)\s+\[.\]\s+(.*\S)", line)
         if found:
             library = found.group(2).partition(".")[0]
-            name = readable(f"{found.group(3)} [{library}]")
+            if library.startswith("[JIT]"):  # its functions are addresses to perf
+                name = COMPILED
+            else:
+                name = readable(f"{found.group(3)} [{library}]")
             shares[name] = shares.get(name, 0.0) + float(found.group(1)) / 100
     return shares
 

@@ -16,6 +16,7 @@ import time
 from math import inf
 from pathlib import Path
 
+from .judge import TIME_IS_UP
 from .trees import STORE, Tree
 
 SOURCE = Path(__file__).parent / "requests.c"
@@ -148,7 +149,7 @@ def count(
                         shutil.copyfile(path, keep / f"{file_name(key)}-{i}.callgrind")
             last = (folder / "errors").read_text(errors="replace").strip().splitlines()
             reason = last[-1] if last else f"the process ended with code {process.returncode}"
-            reason = "time is up" if is_late else reason
+            reason = TIME_IS_UP if is_late else reason
             for key in keys:
                 mine.setdefault(key, {"error": reason})
             found.append(mine)

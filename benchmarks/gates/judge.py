@@ -7,6 +7,7 @@ INSTRUCTIONS_GROWTH = 0.02
 TIME_GROWTH = 0.05
 MEMORY_GROWTH = 0.10
 MEMORY_SLACK = 2 << 20  # bytes: what the allocator may round up to
+TIME_IS_UP = "time is up"  # why a case was not measured, and no fault of its revision
 SURE_GROWTH = 0.02  # a slow-down is only believed if three quarters of the pairs exceed this
 
 
@@ -25,12 +26,21 @@ class Comparison:
     pairs: tuple[float, ...] = field(default=(), repr=False)  # ratios of the process pairs
 
     @property
+    def is_broken(self) -> bool:
+        """It ran on base and does not on head."""
+        return self.ratio is None and self.is_slower
+
+    @property
     def identity(self) -> tuple[str, str, int]:
         return (self.kind, self.key, self.threads)
 
 
-def missing(kind: str, key: str, threads: int, note: str, base=None, head=None) -> Comparison:
-    return Comparison(kind, key, threads, base, head, None, False, note)
+def not_compared(
+    kind: str, key: str, threads: int, base: str | None, head: str | None
+) -> Comparison:
+    """`base` and `head` are errors, None where there was none. What only head cannot do fails."""
+    broken = base is None and head is not None and head != TIME_IS_UP
+    return Comparison(kind, key, threads, None, None, None, broken, str(base or head))
 
 
 def judge_instructions(key: str, base: int, head: int, slack: int = 0) -> Comparison:
@@ -88,9 +98,16 @@ def with_threads(found: Comparison, at_work: tuple[float, float]) -> Comparison:
 
 
 def slower_twice(first: list[Comparison], second: list[Comparison]) -> list[Comparison]:
-    """Those of the second measurement that were slower in both."""
-    suspects = {found.identity for found in first if found.is_slower}
-    return [found for found in second if found.is_slower and found.identity in suspects]
+    """Those that were slower in both; what there was no time to measure again stays a suspect."""
+    again = {found.identity: found for found in second}
+    found = []
+    for suspect in first:
+        latest = again.get(suspect.identity)
+        if latest is None or (latest.ratio is None and not latest.is_slower):
+            latest = replace(suspect, note="not measured again")
+        if suspect.is_slower and latest.is_slower:
+            found.append(latest)
+    return found
 
 
 def show_value(kind: str, value: float | None) -> str:

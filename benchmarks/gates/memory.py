@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .judge import Comparison, judge_memory, missing
+from .judge import Comparison, judge_memory, not_compared
 from .trees import STORE, Tree
+
+LONGEST = 120.0  # seconds of one call in its process
 
 
 def why_not() -> str | None:
@@ -25,6 +27,7 @@ def ask(tree: Tree, *job: str, n_threads: int | None = None) -> dict:
         capture_output=True,
         text=True,
         check=False,
+        timeout=LONGEST,
     )
     lines = done.stdout.strip().splitlines()
     if lines and not done.returncode:
@@ -37,8 +40,8 @@ def compare(base: Tree, head: Tree, keys: list[str], threads: int) -> list[Compa
     for key in keys:
         found = [ask(tree, "peak", str(threads), key) for tree in (base, head)]
         if any("error" in answer for answer in found):
-            note = next(answer["error"] for answer in found if "error" in answer)
-            verdicts.append(missing("memory", key, threads, note))
+            errors = [answer.get("error") for answer in found]
+            verdicts.append(not_compared("memory", key, threads, *errors))
         else:
             verdicts.append(judge_memory(key, threads, *(answer["bytes"] for answer in found)))
     return verdicts

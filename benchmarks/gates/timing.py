@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from .judge import Comparison, judge_time, missing, with_threads
+from .judge import Comparison, judge_time, not_compared, with_threads
 from .trees import STORE, Tree
 
 SLOT = 0.004  # seconds; of several threads longer, since the first call of a slot wakes them
@@ -118,8 +118,7 @@ def compare(
     verdicts = []
     for (key, threads), found in pairs.items():
         if (key, threads) in errors:
-            note = next(e for e in errors[key, threads] if e)
-            verdicts.append(missing("time", key, threads, note))
+            verdicts.append(not_compared("time", key, threads, *errors[key, threads]))
         elif found:
             verdict = judge_time(key, threads, found)
             verdicts.append(with_threads(verdict, medians[key, threads]))

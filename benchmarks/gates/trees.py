@@ -88,11 +88,15 @@ def tree_of(revision: str | None, edits: dict[str, str] | None = None) -> tuple[
 
 def toolchain() -> str:
     """What a build depends on beside its sources."""
+    import Cython
     import numpy
 
+    flags = os.environ.get("FASTMATH_ML_CXXFLAGS", "")
     compiler = os.environ.get("CXX", "c++")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
-    return f"{sys.version} {numpy.__version__} {version.stdout} {LEVEL}"
+    return (
+        f"{sys.version} {numpy.__version__} {Cython.__version__} {version.stdout} {flags} {LEVEL}"
+    )
 
 
 def digest_of(git_tree: str) -> str:

@@ -12,7 +12,7 @@ def numpy_matmul(inputs):
     if inputs.out is None:
         return partial(np.matmul, a, b)
     call = partial(np.matmul, a, b, **inputs.kwargs)
-    return {"": call, "out=": partial(call, out=own_out(inputs))}
+    return {"": call, "out=": partial(np.matmul, a, b, own_out(inputs), **inputs.kwargs)}
 
 
 def scipy_matmul(inputs):
@@ -22,7 +22,8 @@ def scipy_matmul(inputs):
     a, b = (np.asfortranarray(x) for x in inputs.args)
     gemm = get_blas_funcs("gemm", (a, b))
     out = np.zeros((a.shape[0], b.shape[1]), dtype=a.dtype, order="F")
-    return {"": partial(gemm, 1.0, a, b), "out=": partial(gemm, 1.0, a, b, c=out, overwrite_c=1)}
+    into = partial(gemm, 1.0, a, b, 0.0, out, 0, 0, 1)  # trans_a, trans_b, overwrite_c
+    return {"": partial(gemm, 1.0, a, b), "out=": into}
 
 
 def torch_matmul(inputs):

@@ -112,7 +112,7 @@ FM_INLINE const T *without_gaps(const T *x, ptrdiff_t stride, ptrdiff_t n, T *co
 }
 
 // Products of a dot that are summed in their own type before float64 takes over.
-enum { DOT_BLOCK = 1024 };
+enum { DOT_BLOCK = 2048 };
 
 // Not inline: the room for copies, 16 KiB of stack, doubles the time of a short dot.
 template <class T>

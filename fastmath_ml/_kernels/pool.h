@@ -1,10 +1,10 @@
 // A small pool of native threads that runs a C function over a range of indices.
 //
 // Work is claimed, never assigned. A call publishes a job in one of a few slots; the caller and
-// whichever workers are awake take chunks of it (pool_job.h); the caller returns when every
-// claimed chunk is done. A worker that the operating system has not scheduled holds no chunk, so
-// nobody waits for it. Slots and workers live in the pool and the pool is never freed: a worker
-// that comes late reads memory that is still there.
+// whichever workers are awake take chunks of it (pool_job.h), each at first those that it took
+// the last time; the caller returns when every claimed chunk is done. A worker that the operating
+// system has not scheduled holds no chunk, so nobody waits for it. Slots and workers live in the
+// pool and the pool is never freed: a worker that comes late reads memory that is still there.
 //
 // After its work a worker spins for a while, then sleeps. Linux likes to put a woken worker on
 // the waker's own CPU, where it waits for the next scheduler tick (4 ms); so the waker first
@@ -85,8 +85,8 @@ class Pool {
         uint32_t own_chunks = 0;
         bool give_up = false;
         int64_t& next_poll = poll_clock(now);
-        for (int64_t chunk; !give_up && (chunk = job->claim(gen, work.n_chunks)) >= 0;) {
-            work.run(chunk);
+        while (!give_up && job->claim(gen, work.n_chunks)) {
+            work.run(job->take(work, 0));
             ++own_chunks;
             give_up = interrupted(next_poll);
         }
@@ -293,18 +293,17 @@ class Pool {
         uint64_t seen;
         if (!job.join(work, seen)) return false;
         wake_workers(int(work.max_helpers) - int(n_joined(seen)) - n_available(), &worker);
-        for (int64_t chunk = next_chunk(seen); chunk >= 0;) {
+        do {
             n_busy_.fetch_add(1);
             worker.job.store(slot, std::memory_order_relaxed);
-            work.run(chunk);
+            work.run(job.take(work, this_thread.index));
             worker.job.store(-1, std::memory_order_relaxed);
             n_busy_.fetch_sub(1);
             job.done.value.fetch_add(1); // from here on the caller may be gone
             if (job.caller_sleeps.load()) job.done.wake();
             if (stop_) break;
             offer_cpu();
-            chunk = job.claim(generation(seen), work.n_chunks);
-        }
+        } while (job.claim(generation(seen), work.n_chunks));
         return true;
     }
 

@@ -1,10 +1,14 @@
 // A job that threads claim chunks of, and how a call is cut into chunks.
 //
-// One atomic word holds (generation, workers joined, next chunk), and every claim is a
+// One atomic word holds (generation, workers joined, chunks claimed), and every claim is a
 // compare-and-swap on it. A worker that read a job and then slept through its end cannot claim
 // from the next job in the same place: the generation has moved on. The first claim of a worker
 // is also its joining, so there is no state "inside the job but without a chunk" for which the
 // caller would have to wait.
+//
+// A claim entitles to a chunk, and which one depends on the thread: each has a share of the
+// chunks, takes these first, and then those of others. So a thread finds in its caches what it
+// worked on in the call before.
 #pragma once
 
 #include "pool_system.h"
@@ -19,11 +23,13 @@ namespace fm {
 using index_t = std::ptrdiff_t;
 using range_body = void (*)(index_t begin, index_t end, void* context);
 
-// The word: generation (28 bits), workers joined (8), next chunk (28).
+constexpr uint32_t kMaxShares = 16; // more threads have some in common
+
+// The word: generation (28 bits), workers joined (8), chunks claimed (28).
 constexpr uint64_t kOneJoin = uint64_t(1) << 28, kOneGeneration = uint64_t(1) << 36;
-constexpr uint64_t kClosed = kOneJoin - 1; // as the next chunk: nothing left to claim
+constexpr uint64_t kClosed = kOneJoin - 1; // as the chunks claimed: nothing left
 constexpr index_t kMaxChunks = index_t(kClosed) - 1;
-inline uint32_t next_chunk(uint64_t word) { return uint32_t(word & kClosed); }
+inline uint32_t n_claimed(uint64_t word) { return uint32_t(word & kClosed); }
 inline uint32_t n_joined(uint64_t word) { return uint32_t(word / kOneJoin) & 255; }
 inline uint64_t generation(uint64_t word) { return word / kOneGeneration; }
 
@@ -34,7 +40,12 @@ struct Work {
     index_t n_items, chunk_items;
     uint32_t n_chunks, max_helpers;
 
-    void run(int64_t chunk) const {
+    uint32_t n_shares() const { return std::min(max_helpers + 1, kMaxShares); }
+    uint32_t share_begin(uint32_t share) const {
+        return uint32_t(uint64_t(n_chunks) * share / n_shares());
+    }
+
+    void run(uint32_t chunk) const {
         const index_t begin = index_t(chunk) * chunk_items;
         body(begin, begin + std::min(chunk_items, n_items - begin), context);
     }
@@ -64,6 +75,9 @@ struct alignas(64) Job {
     std::atomic<uint32_t> n_chunks{0}, max_helpers{0};
     Signal done; // chunks that workers have finished; what the caller waits for
     std::atomic<uint32_t> caller_sleeps{0};
+    struct alignas(64) Share {
+        std::atomic<uint32_t> n_taken{0};
+    } shares[kMaxShares];
 
     // By the owner of the slot: lets workers in, and returns the generation.
     uint64_t open(const Work& work) {
@@ -75,6 +89,7 @@ struct alignas(64) Job {
         n_chunks.store(work.n_chunks, relaxed);
         max_helpers.store(work.max_helpers, relaxed);
         done.value.store(0, relaxed);
+        for (uint32_t i = 0; i < work.n_shares(); ++i) shares[i].n_taken.store(0, relaxed);
         const uint64_t first = (generation(word.load(relaxed)) + 1) * kOneGeneration; // may wrap
         word.store(first, std::memory_order_release);
         return generation(first);
@@ -83,12 +98,12 @@ struct alignas(64) Job {
     // By the owner: ends all claiming and returns how many chunks were claimed.
     uint32_t close(uint32_t of_chunks) {
         const uint64_t seen = word.fetch_or(kClosed, std::memory_order_acq_rel);
-        return std::min(next_chunk(seen), of_chunks);
+        return std::min(n_claimed(seen), of_chunks);
     }
 
     bool joinable() const {
         const uint64_t seen = word.load(std::memory_order_acquire);
-        return next_chunk(seen) < n_chunks.load(std::memory_order_relaxed) &&
+        return n_claimed(seen) < n_chunks.load(std::memory_order_relaxed) &&
                n_joined(seen) < max_helpers.load(std::memory_order_relaxed);
     }
 
@@ -98,25 +113,37 @@ struct alignas(64) Job {
         seen = word.load(std::memory_order_acquire);
         do {
             // Closed is told by the word alone: the numbers may be the next job's already.
-            if (next_chunk(seen) == kClosed) return false;
+            if (n_claimed(seen) == kClosed) return false;
             work = {body.load(relaxed),        context.load(relaxed),
                     n_items.load(relaxed),     chunk_items.load(relaxed),
                     n_chunks.load(relaxed),    max_helpers.load(relaxed)};
-            if (next_chunk(seen) >= work.n_chunks || n_joined(seen) >= work.max_helpers)
+            if (n_claimed(seen) >= work.n_chunks || n_joined(seen) >= work.max_helpers)
                 return false;
         } while (!word.compare_exchange_weak(seen, seen + kOneJoin + 1, std::memory_order_acq_rel,
                                              std::memory_order_acquire));
         return true;
     }
 
-    // One more chunk for a thread that is in: its number, or -1 when there is none.
-    int64_t claim(uint64_t of_generation, uint32_t of_chunks) {
+    // One more chunk for a thread that is in; false when there is none.
+    bool claim(uint64_t of_generation, uint32_t of_chunks) {
         uint64_t seen = word.load(std::memory_order_relaxed);
         do {
-            if (generation(seen) != of_generation || next_chunk(seen) >= of_chunks) return -1;
+            if (generation(seen) != of_generation || n_claimed(seen) >= of_chunks) return false;
         } while (!word.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel,
                                              std::memory_order_relaxed));
-        return next_chunk(seen);
+        return true;
+    }
+
+    // The chunk of a claim. There is one: as many are left as there are claims without a chunk.
+    uint32_t take(const Work& work, int thread) {
+        for (uint32_t share = uint32_t(thread) % work.n_shares();;
+             share = (share + 1) % work.n_shares()) {
+            const uint32_t begin = work.share_begin(share), end = work.share_begin(share + 1);
+            std::atomic<uint32_t>& n_taken = shares[share].n_taken;
+            if (begin + n_taken.load(std::memory_order_relaxed) >= end) continue;
+            const uint32_t chunk = begin + n_taken.fetch_add(1, std::memory_order_relaxed);
+            if (chunk < end) return chunk;
+        }
     }
 };
 

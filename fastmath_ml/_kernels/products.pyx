@@ -228,13 +228,16 @@ cdef int multiply_stack(Stack* stack, cnp.ndarray out) except -1:
     """All products of a stack whose axes are the first of `out`, or the one without axes."""
     cdef const Product* p = &stack.first
     cdef Py_ssize_t n_products = 1
-    # The call, the arithmetic, and 10 bytes a nanosecond: stacks come from memory.
-    cdef double product_ns = (2.0 if is_small_tile(p) else 200.0) + p.itemsize * (
-        <double>p.n_rows * p.n_cols * p.depth / 400.0
-        + 0.1 * (p.n_rows * p.depth + p.depth * p.n_cols + p.n_rows * p.n_cols))
+    cdef double work = <double>p.n_rows * p.n_cols * p.depth, product_ns
+    cdef bint small = is_small_tile(p)
     cdef int i
     if stack.n_axes == 0:
-        return multiply_or_raise(p, <double>p.n_rows * p.n_cols * p.depth < 4096)
+        # Giving the interpreter's lock back takes 50 ns; others wait a few microseconds at most.
+        return multiply_or_raise(p, small or work < 4096)
+    # The call, the arithmetic, and 10 bytes a nanosecond: stacks come from memory.
+    product_ns = (2.0 if small else 200.0) + p.itemsize * (
+        work / 400.0
+        + 0.1 * (p.n_rows * p.depth + p.depth * p.n_cols + p.n_rows * p.n_cols))
     stack.status = 0
     for i in range(stack.n_axes):
         stack.shape[i] = cnp.PyArray_DIM(out, i)

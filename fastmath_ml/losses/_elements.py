@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .._arrays import FloatArray, as_array, computing_dtype, contiguous
 from .._kernels.losses import KINDS, are_signs, elementwise_plain, elementwise_sum
+from .._options import number
 from . import _gate as gate
 
 __all__ = [
@@ -447,10 +448,9 @@ def binary_cross_entropy_with_logits_with_grad(
 
 
 def _check_delta(delta: Any) -> float:
-    value = float(delta)
-    if not value > 0:
-        raise ValueError(f"delta is {delta!r}; expected a positive number")
-    return value
+    if type(delta) is float and delta > 0:  # what small losses wait for
+        return delta
+    return number(delta, "delta", "(0, inf]")
 
 
 def _loss(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import FloatArray, as_array, check_out, computing_dtype, contiguous, receives
+from .._options import number
 
 Array = npt.NDArray[Any]
 
@@ -23,10 +24,9 @@ def check_reduction(reduction: Any, allowed: tuple[str, ...] = REDUCTIONS) -> st
 
 
 def check_smoothing(label_smoothing: Any) -> float:
-    smoothing = float(label_smoothing)
-    if not 0 <= smoothing <= 1:
-        raise ValueError(f"label_smoothing is {label_smoothing!r}; expected a number from 0 to 1")
-    return smoothing
+    if type(label_smoothing) is float and 0 <= label_smoothing <= 1:  # what small losses wait for
+        return label_smoothing
+    return number(label_smoothing, "label_smoothing", "[0, 1]")
 
 
 def check_index(index: Any, name: str) -> int:

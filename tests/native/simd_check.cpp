@@ -503,7 +503,7 @@ template <class T> void check_math() {
     std::mt19937_64 random(3);
     for (const auto &f : functions<T>()) {
         // The others are made of exp and log and are given less time.
-        const int share = strcmp(f.name, "vexp") == 0 || strcmp(f.name, "vlog") == 0 ? 4 : 16;
+        const int share = strcmp(f.name, "vexp") == 0 || strcmp(f.name, "vlog") == 0 ? 4 : 48;
         worst_case<T> worst;
         T x[16];
         const auto try_from = [&](bits start) {

@@ -19,6 +19,8 @@ def cached_jit(**options):
     """numba.njit, with a cache on disk where there can be one."""
 
     def decorate(function):
+        if numba.config.DISABLE_JIT:
+            return function
         try:
             dispatcher = numba.njit(function, cache=True, **OPTIONS, **options)
         except RuntimeError:  # no locator available: nowhere to write

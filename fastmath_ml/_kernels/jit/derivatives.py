@@ -19,6 +19,7 @@ from .dual_arrays import as_sequence, new_duals, seed_item, tangents_into
 BLOCK = 64  # scalar problems per item
 EPS = float(np.finfo(np.float64).eps)
 STEP, STEP_2 = EPS**0.2, EPS ** (1 / 6)
+WEIGHTS = ((1, 8.0), (-1, -8.0), (2, -1.0), (-2, 1.0))
 
 
 def items_of(arrays, i):
@@ -94,16 +95,13 @@ def make_gradient_by_difference(f, n_lanes, jit):
         for j in range(len(at)):
             middle = at[j]
             h = (middle + STEP * max(1.0, abs(middle))) - middle
-            at[j] = middle + 2 * h
-            up_2 = f(at, *args)
-            at[j] = middle - 2 * h
-            down_2 = f(at, *args)
-            at[j] = middle + h
-            up = f(at, *args)
-            at[j] = middle - h
-            down = f(at, *args)
-            at[j] = middle
-            result[i, j] = (8 * (up - down) - (up_2 - down_2)) / (12 * h)
+            total = 0.0
+            for shift, weight in WEIGHTS:
+                at[j] = middle + shift * h
+                total += weight * f(at, *args)
+                for k in range(len(at)):
+                    at[k] = x[i, k]  # f may have written to it
+            result[i, j] = total / (12 * h)
 
     return body
 
@@ -118,7 +116,7 @@ def make_jacobian(f, n_lanes, jit):
             for j in range(n):
                 seed_item(duals, j, x[i, j], j - start, 0.0)
             y = as_sequence(f(duals, *args))
-            tangents_into(rows, -1, start, min(n_lanes, n - start), y, 1)
+            tangents_into(rows, None, start, min(n_lanes, n - start), y, 1)
 
     return body
 
@@ -133,9 +131,9 @@ def make_jacobian_by_difference(f, n_lanes, jit):
             middle = at[j]
             h = (middle + STEP * max(1.0, abs(middle))) - middle
             total = np.zeros(result.shape[1])
-            for shift, weight in ((1, 8.0), (-1, -8.0), (2, -1.0), (-2, 1.0)):
+            for shift, weight in WEIGHTS:
                 at[j] = middle + shift * h
-                total += weight * np.asarray(f(at, *args))
+                total += weight * np.asarray(f(at.copy(), *args))
             at[j] = middle
             result[i, :, j] = total / (12 * h)
 
@@ -176,7 +174,7 @@ def make_hessian_by_difference(f, n_lanes, jit):
                 for up in (1.0, -1.0):
                     at[row] += up_row * h_row
                     at[j] += up * h
-                    total += up_row * up * f(at, *args)
+                    total += up_row * up * f(at.copy(), *args)
                     at[row] = x[i, row]
                     at[j] = x[i, j]
             result[i, row, j] = total / (4 * h_row * h)

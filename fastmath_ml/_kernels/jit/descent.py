@@ -132,21 +132,23 @@ def largest_slope(x, g, n, lower, upper):
 
 
 def make_gradient_into(fun, grad, way, n_lanes, jit):
-    """(x, g, args): the gradient at x into g."""
+    """(x, g, lower, upper, args): the gradient at x, in the box, into g."""
     if way == "given":
 
         @jit
-        def gradient_into(x, g, args):
+        def gradient_into(x, g, lower, upper, args):
+            for j in range(len(x)):
+                g[j] = x[j]
             slopes = grad(x, *args)
             if len(slopes) != len(x):
                 raise ValueError("grad returns a gradient of another length than x")
             for j in range(len(x)):
-                g[j] = slopes[j]
+                g[j], x[j] = slopes[j], g[j]  # grad may have written to x
 
     elif way == "dual":
 
         @jit
-        def gradient_into(x, g, args):
+        def gradient_into(x, g, lower, upper, args):
             n = len(x)
             duals = new_duals(1, n_lanes, n)
             row = g.reshape(1, len(g))
@@ -158,16 +160,19 @@ def make_gradient_into(fun, grad, way, n_lanes, jit):
     else:
 
         @jit
-        def gradient_into(x, g, args):
+        def gradient_into(x, g, lower, upper, args):
             for j in range(len(x)):
                 middle = x[j]
-                h = (middle + CENTRAL_STEP * max(1.0, abs(middle))) - middle
-                x[j] = middle + h
-                up = fun(x, *args)
-                x[j] = middle - h
-                down = fun(x, *args)
+                h = CENTRAL_STEP * max(1.0, abs(middle))
+                low, high = middle - h, middle + h
+                if len(lower):
+                    low, high = max(low, lower[j]), min(high, upper[j])
+                x[j] = high
+                up = fun(x.copy(), *args)
+                x[j] = low
+                down = fun(x.copy(), *args)
                 x[j] = middle
-                g[j] = (up - down) / (2 * h)
+                g[j] = (up - down) / (high - low) if low != high else 0.0
 
     return gradient_into
 
@@ -184,7 +189,7 @@ def make_descent(fun, grad, way, n_lanes, update, jit):
         for k in range(len(rates)):
             if converged[i]:
                 break
-            gradient_into(row, g, args)
+            gradient_into(row, g, lower, upper, args)
             slope = largest_slope(row, g, n, lower, upper)
             if slope <= tol:
                 converged[i] = True
@@ -194,7 +199,7 @@ def make_descent(fun, grad, way, n_lanes, update, jit):
             if math.isnan(slope):
                 break
             n_iter[i] += 1
-        values[i] = fun(row, *args)
+        values[i] = fun(row.copy(), *args)
 
     return body
 

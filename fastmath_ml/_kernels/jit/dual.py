@@ -460,15 +460,16 @@ for _operator, _rule in {
 register(operator.neg, lambda a: -a, 1)
 register(operator.pos, lambda a: a, 1)
 
-for _symbol, _operator in {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}.items():
-    register(_operator, lambda a, b, symbol=_symbol: a.compare(symbol, b), 2, returns=types.boolean)
+COMPARISONS = {
+    operator.lt: lambda a, b: a.compare("<", b),
+    operator.le: lambda a, b: a.compare("<=", b),
+    operator.gt: lambda a, b: a.compare(">", b),
+    operator.ge: lambda a, b: a.compare(">=", b),
+    operator.eq: lambda a, b: a.compare("==", b),
+    operator.ne: lambda a, b: a.compare("!=", b),
+}
+for _operator, _rule in COMPARISONS.items():
+    register(_operator, _rule, 2, returns=types.boolean)
 
 register(bool, lambda a: a.compare("!=", 0.0), 1, returns=types.boolean)
 register(operator.truth, lambda a: a.compare("!=", 0.0), 1, returns=types.boolean)

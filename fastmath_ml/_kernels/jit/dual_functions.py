@@ -213,13 +213,16 @@ def copysign(x, y):
     return x.choose(x.compare("==", same), -x)
 
 
-def remainder(a, b):
-    """a % b = a - floor(a / b) b with the sign of b; the floor is a number without derivative."""
-    a, b = lifted(a, b)
-    value = a.number.call(operator.mod, b.number)
-    whole = a.number.call(operator.floordiv, b.number)
-    result = a - b * whole
-    return replace_number(result, value)
+def remainder(function):
+    """a - n b, by Python's or C's function; n, a whole number, has no derivative."""
+
+    def rule(a, b):
+        a, b = lifted(a, b)
+        value = a.number.call(function, b.number)
+        whole = ((a.number - value) / b.number).call(np.rint)
+        return replace_number(a - b * whole, value)
+
+    return rule
 
 
 def replace_number(x, number):
@@ -300,7 +303,7 @@ for _names, _rule in {
     (np.sign,): step(np.sign),
     (np.square,): lambda x: x * x,
     (np.negative,): lambda x: -x,
-    (np.positive,): lambda x: x,
+    (np.positive, float): lambda x: x,
     (np.reciprocal,): lambda x: 1.0 / x,
     (math.radians, np.radians, np.deg2rad): lambda x: x * (math.pi / 180.0),
     (math.degrees, np.degrees, np.rad2deg): lambda x: x * (180.0 / math.pi),
@@ -308,10 +311,10 @@ for _names, _rule in {
     for _function in _names:
         register(_function, _rule, 1)
 
-for _function in (math.floor, math.ceil, math.trunc):
+for _function in (math.floor, math.ceil, math.trunc, int, round):
     register(
         _function,
-        lambda x, function=_function: x.context.get_function(
+        lambda x, function=math.trunc if _function is int else _function: x.context.get_function(
             function, signature(types.int64, types.float64)
         )(x.builder, [x.number.llvm]),
         1,
@@ -337,7 +340,11 @@ for _names, _rule in {
     (math.atan2, np.arctan2): arctan2,
     (math.hypot, np.hypot): hypot,
     (math.copysign, np.copysign): copysign,
-    (operator.mod, operator.imod, np.remainder, np.mod): remainder,
+    (operator.mod, operator.imod, np.remainder, np.mod): remainder(operator.mod),
+    (math.fmod, np.fmod): remainder(np.fmod),
+    (operator.floordiv, operator.ifloordiv, np.floor_divide): lambda a, b: a.number.call(
+        operator.floordiv, b.number
+    ),
     (np.logaddexp,): logaddexp,
     (np.add,): lambda a, b: a + b,
     (np.subtract,): lambda a, b: a - b,
@@ -357,8 +364,6 @@ for _function in (operator.pow, operator.ipow, pow, math.pow, np.power, np.float
     register(_function, power, 2, prefer_literal=True)
 
 
-@overload(np.where)
-def where_scalar(condition, x, y):
-    if isinstance(condition, types.Boolean) and common_type([x, y]) is not None:
-        return lambda condition, x, y: x if condition else y
-    return None
+@overload(divmod)
+def divmod_of_duals(a, b):
+    return None if common_type([a, b]) is None else lambda a, b: (a // b, a % b)

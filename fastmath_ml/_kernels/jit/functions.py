@@ -7,11 +7,13 @@ again (a lambda in a loop) is not. The last KEPT of them are kept, with every ke
 them; on disk goes nothing that knows the caller's code.
 
 Helper functions that the function calls are compiled along with it. Division by zero gives infinity
-or NaN, as with NumPy's numbers.
+or NaN, as with NumPy's numbers; an index out of range raises an IndexError.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 import types as python_types
 import warnings
@@ -21,19 +23,29 @@ from collections import OrderedDict
 
 import numba
 import numpy as np
-from numba.core import errors
+from numba.core import config, errors
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
 
 from .. import pool
 from .parallel import ALL_DONE, INTERRUPTED, parallel
 
 KEPT = 64
+FOREIGN = ("math", "numba", "numpy", "scipy")  # packages that stay as they are
 OWNS_DATA = np.zeros(1).flags.num & ~np.zeros(2)[1:].flags.num  # a flag that is none of the type
 
 _lock = threading.RLock()
 _kept = OrderedDict()  # {key: compiled function or kernel}
 _refused = weakref.WeakKeyDictionary()  # {what Numba could not compile: {types: why}}
 _compiled = weakref.WeakKeyDictionary()  # {what it has compiled: {marks of arguments}}
+
+
+# A fork waits for other threads: in the child what they compile would never be finished. The lock
+# that is registered last is taken first.
+for _each in (global_compiler_lock, _lock) if hasattr(os, "register_at_fork") else ():
+    os.register_at_fork(
+        before=_each.acquire, after_in_parent=_each.release, after_in_child=_each.release
+    )
 
 
 class NotCompilable(Exception):
@@ -53,12 +65,11 @@ class Same:
         return id(self.thing)
 
 
+@functools.lru_cache(KEPT)
 def names_of(code):
     """Names that the code looks up outside of itself, in comprehensions and inner functions too."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, python_types.CodeType):
-            yield from names_of(constant)
+    inner = (names_of(one) for one in code.co_consts if isinstance(one, python_types.CodeType))
+    return sum(inner, code.co_names)
 
 
 def captured(function):
@@ -76,15 +87,28 @@ def captured(function):
     return values
 
 
-def key_of(value, inside=()):
-    """What Numba would freeze of a value, as a key."""
+def is_own(module):
+    return module.partition(".")[0] not in FOREIGN
+
+
+def key_of(value, inside=(), names=()):
+    """What Numba would freeze of a value, as a key; of a module, its attributes of these names."""
     if isinstance(value, python_types.FunctionType):
         if value in inside:
             return value.__code__
+        names = names_of(value.__code__)
         parts = sorted(captured(value).items())
-        frozen = tuple((name, key_of(part, (*inside, value))) for name, part in parts)
+        frozen = tuple((name, key_of(part, (*inside, value), names)) for name, part in parts)
         defaults = tuple(map(key_of, value.__defaults__ or ()))
         return value.__code__, defaults, frozen
+    if (
+        isinstance(value, python_types.ModuleType)
+        and value not in inside
+        and is_own(value.__name__)
+    ):
+        parts = [(name, vars(value)[name]) for name in names if name in vars(value)]
+        inside = (*inside, value)
+        return Same(value), tuple((name, key_of(part, inside, names)) for name, part in parts)
     if isinstance(value, np.ndarray) and value.dtype != object:
         return value.dtype.str, value.shape, zlib.crc32(np.ascontiguousarray(value).data)
     if isinstance(value, (int, float, complex, str, bytes, bool, np.generic)):
@@ -107,8 +131,8 @@ def keep(key, build):
         return _kept[key]
 
 
-def jit(function):
-    return numba.njit(function, error_model="numpy")
+def jit(function, **options):
+    return numba.njit(function, error_model="numpy", **options)
 
 
 def compiled(function):
@@ -121,7 +145,7 @@ def compiled(function):
         raise NotCompilable(
             f"it is a {type(function).__name__} and no function written in Python or by Numba"
         )
-    return keep(key_of(function), lambda: jit(with_compiled_helpers(function)))
+    return keep(key_of(function), lambda: jit(with_compiled_helpers(function), boundscheck=True))
 
 
 def with_compiled_helpers(function):
@@ -131,7 +155,7 @@ def with_compiled_helpers(function):
         for name, value in captured(function).items()
         if isinstance(value, python_types.FunctionType)
         and value is not function
-        and value.__module__.partition(".")[0] not in ("numpy", "scipy", "numba")
+        and is_own(value.__module__)
     }
     return with_replaced(function, helpers) if helpers else function
 
@@ -227,6 +251,8 @@ def run(make, functions, constants, n_items, context, explain):
     An exception in one of the functions is raised from here: `explain(i)` runs item i in Python;
     should that succeed, the exception is Numba's.
     """
+    if config.DISABLE_JIT:
+        raise NotCompilable("NUMBA_DISABLE_JIT is set")
     body, run_body = kernel(make, functions, constants)
     if not run_body.overloads:
         compile_for(body, 0, *context)  # by itself first: errors come sooner and are simpler

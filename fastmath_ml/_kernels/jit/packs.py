@@ -55,8 +55,11 @@ def overload_packs_of(values, index):
 
 @intrinsic
 def pack_view(typingctx, row, n):
-    """The row of 8 n numbers as an array of n packs: the same memory, which the row keeps alive."""
-    array_type = DualArray(PACK)
+    """The row of 8 n numbers as an array of n packs: the same memory, which the row keeps alive.
+
+    It is not to be written to; functions that do so are given one problem, and a copy, at a time.
+    """
+    array_type = DualArray(PACK, mutable=False)
 
     def codegen(context, builder, sig, args):
         buffer = make_array(array_type.buffer)(context, builder)

@@ -114,7 +114,7 @@ def record(function, *operands):
     return tape.record(function, *operands)
 
 
-for _name in ("add", "sub", "mul", "truediv", "mod", "pow"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
     _function = getattr(operator, _name)
     setattr(Traced, f"__{_name}__", recorded(_function))
     setattr(Traced, f"__r{_name}__", lambda a, b, f=_function: record(f, b, a))
@@ -129,8 +129,11 @@ class TracedArray(np.ndarray):
     """An array of such numbers: object items, NumPy's functions item by item."""
 
     def __array_ufunc__(self, function, method, *operands, out=None, **options):
-        if out is not None or method not in ("__call__", "reduce"):
+        if method not in ("__call__", "reduce"):
             raise NotTraceable(f"{function.__name__}.{method}")
+        if out is not None:
+            out[0][...] = getattr(function, method)(*operands, **options)
+            return out[0]
         if method == "reduce":
             (items,) = operands
             if items.ndim != 1 or items.size == 0 or options.get("axis", 0) not in (0, None):
