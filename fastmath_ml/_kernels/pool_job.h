@@ -41,9 +41,6 @@ struct Work {
     uint32_t n_chunks, max_helpers;
 
     uint32_t n_shares() const { return std::min(max_helpers + 1, kMaxShares); }
-    uint32_t share_begin(uint32_t share) const {
-        return uint32_t(uint64_t(n_chunks) * share / n_shares());
-    }
 
     void run(uint32_t chunk) const {
         const index_t begin = index_t(chunk) * chunk_items;
@@ -138,11 +135,14 @@ struct alignas(64) Job {
     uint32_t take(const Work& work, int thread) {
         for (uint32_t share = uint32_t(thread) % work.n_shares();;
              share = (share + 1) % work.n_shares()) {
-            const uint32_t begin = work.share_begin(share), end = work.share_begin(share + 1);
+            // A share is every n-th chunk: those of a triangle are equally large, and each ends
+            // with small chunks.
+            const uint64_t n_shares = work.n_shares();
             std::atomic<uint32_t>& n_taken = shares[share].n_taken;
-            if (begin + n_taken.load(std::memory_order_relaxed) >= end) continue;
-            const uint32_t chunk = begin + n_taken.fetch_add(1, std::memory_order_relaxed);
-            if (chunk < end) return chunk;
+            uint64_t chunk = share + n_shares * n_taken.load(std::memory_order_relaxed);
+            if (chunk >= work.n_chunks) continue;
+            chunk = share + n_shares * n_taken.fetch_add(1, std::memory_order_relaxed);
+            if (chunk < work.n_chunks) return uint32_t(chunk);
         }
     }
 };
