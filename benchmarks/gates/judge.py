@@ -101,11 +101,11 @@ def slower_twice(first: list[Comparison], second: list[Comparison]) -> list[Comp
     """Those that were slower in both; what there was no time to measure again stays a suspect."""
     again = {found.identity: found for found in second}
     found = []
-    for suspect in first:
+    for suspect in (one for one in first if one.is_slower):
         latest = again.get(suspect.identity)
-        if latest is None or (latest.ratio is None and not latest.is_slower):
-            latest = replace(suspect, note="not measured again")
-        if suspect.is_slower and latest.is_slower:
+        if latest is None or (latest.ratio is None and not latest.is_broken):
+            found.append(replace(suspect, note="not measured again"))
+        elif latest.is_slower:
             found.append(latest)
     return found
 

@@ -114,7 +114,7 @@ FM_INLINE const T *without_gaps(const T *x, ptrdiff_t stride, ptrdiff_t n, T *co
 // Products of a dot that are summed in their own type before float64 takes over.
 enum { DOT_BLOCK = 2048 };
 
-// Not inline: the room for copies, 16 KiB of stack, doubles the time of a short dot.
+// Not inline: the room for copies, 32 KiB of stack, doubles the time of a short dot.
 template <class T>
 FM_NOINLINE double dot_in_blocks(const T *a, ptrdiff_t a_stride, const T *b, ptrdiff_t b_stride,
                                  ptrdiff_t n) {

@@ -46,8 +46,9 @@ def compile_loop(function: Any, dtype: np.dtype[Any], extra: tuple[Any, ...]) ->
     """The C function that fills a matrix of function(x_i, y_j, *extra); Numba's errors if none."""
     compiled = function
     if not is_compiled(function):
-        options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-        compiled = njit(**options, boundscheck=True)(function)
+        compiled = njit(nogil=True, error_model="numpy", fastmath={"contract"}, boundscheck=True)(
+            function
+        )
     if extra:
         metric = compiled
 
