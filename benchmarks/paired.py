@@ -35,11 +35,13 @@ from .suite.common import our_call
 REFERENCES = ("numpy", "scipy")
 SLOT = 0.001
 BUDGET = 0.75  # seconds for a case and a form of a reference
-PROCESSES, SWEEPS = 6, 4
-VISIT = BUDGET / (PROCESSES * SWEEPS)
+PROCESSES, SWEEPS = 6, 12
+VISITS = 4  # of a case in a process, in every third sweep
+VISIT = BUDGET / (PROCESSES * VISITS)
+LONG = 0.004, 0.1  # seconds of a slot of each from and up to which all sweeps visit the case
 SMALL = 1 << 20  # bytes of inputs that move with each sweep
 TWICE = 0.1  # seconds of a slot of each up to which a visit has two of them
-TOO_SLOW = 0.7  # seconds of a slot of a reference, of which there would be too few
+TOO_SLOW = 0.45  # seconds of a slot of a reference, of which there would be too few
 PROBE_SIZE = 96
 DISTURBED = 1.2  # times as slow as the fastest probe
 MANY_CPUS = 8
@@ -144,8 +146,14 @@ class Pair:
     seconds: list[float] = field(default_factory=list)  # of ours
 
     def period(self) -> int:
-        """It takes part in one of so many sweeps: the slowest once in each process."""
-        return min(1 + int(self.slots() / (8 * VISIT)), SWEEPS)
+        """It takes part in one of so many sweeps: the slowest once in each process.
+
+        A slot of one call of some milliseconds, which reads memory that neighbours read too, is
+        not even as steady as one of many short calls.
+        """
+        if LONG[0] < self.slots() < LONG[1]:
+            return 1
+        return SWEEPS // VISITS * min(1 + int(self.slots() / (8 * VISIT)), VISITS)
 
     def slots(self) -> float:
         """Seconds of a slot of each."""

@@ -8,10 +8,9 @@ import numpy as np
 
 from ._arrays import FloatArray, as_array
 from ._krylov import (
-    NARROW_BASIS,
     Pairs,
     choose,
-    extremal_pairs,
+    leading_pairs,
     make_rng,
     orthonormalise,
     random_block,
@@ -271,10 +270,10 @@ def eigh_topk(
     Notes
     -----
     Block Lanczos with full orthogonalisation and thick restarts [1]_ [2]_; LAPACK for small
-    matrices and for a large share of the spectrum. Eigenvalues are found as often as they occur up
-    to the width of a block (k at least for arrays; 4 to 8 for sparse matrices and operators).
-    float32 stays float32. Beside A there are up to about max(5 k, 84) vectors of length n in
-    memory.
+    matrices and for a large share of the spectrum. Eigenvalues are found as often as they occur:
+    where as many as a block has vectors are the same, within their residuals, wider blocks begin
+    anew. float32 stays float32. Beside A there are up to about 2 k + 80 vectors of
+    length n in memory.
 
     References
     ----------
@@ -309,12 +308,11 @@ def eigh_topk(
     if order <= max(small, 4 * k) and order <= 4096:
         pairs = solve_whole(operator, k, which)
     else:
-        pairs = extremal_pairs(
+        pairs = leading_pairs(
             operator.symmetric if isinstance(operator, Dense) else operator.forward,
             start,
             k,
             which,
-            size=basis_size(k, width),
             max_products=max_iter,
             excess=lambda _, residuals, scale: _ratio(residuals.max(), 0.9 * wanted * scale),
             rng=source,
@@ -328,20 +326,13 @@ def _ratio(x: float, y: float) -> float:
 
 
 def block_width(operator: Any, k: int) -> int:
-    """At least k for an array, so that eigenvalues are found as often as they occur, in steps that
-    products with few vectors have; 4 to 8 for the others, as near to k as these are.
-
-    With a width of 1 no repeated eigenvalue would be found but by rounding errors.
+    """Narrow blocks need fewer columns in all, wide ones fewer products, which cost the less for
+    each column. Eight float64 columns are a line of the cache and make up half of a tile.
     """
     n = int(operator.shape[1])
     if isinstance(operator, Dense):
-        return min(n, 2 if k <= 2 else -(-k // 4) * 4)
-    return min(n, 4 if k <= 4 else 6 if k <= 6 else 8)
-
-
-def basis_size(k: int, width: int) -> int:
-    """More columns mean fewer restarts, and a projected problem that costs more to solve."""
-    return max(min(k + 10 * width, NARROW_BASIS), k + 4 * width, 48)
+        return min(n, 2 if k <= 2 else 4 if k <= 4 else 8)
+    return min(n, 4 if k <= 4 else 6)
 
 
 def solve_whole(operator: Any, k: int, which: str) -> Pairs:
@@ -360,7 +351,8 @@ def solve_whole(operator: Any, k: int, which: str) -> Pairs:
     scale = max(float(np.abs(values).max()), float(np.linalg.norm(matrix)) / len(matrix) ** 0.5)
     vectors = np.ascontiguousarray(vectors[:, wanted])
     nothing = vectors[:, :0]
-    return Pairs(values[wanted].astype(np.float64), vectors, nothing, None, 1, scale)
+    values = values[wanted].astype(np.float64)
+    return Pairs(values, np.zeros(k), vectors, nothing, None, 1, scale)
 
 
 def _finish(

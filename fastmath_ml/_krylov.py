@@ -34,7 +34,6 @@ from ._operators import product
 Small = npt.NDArray[np.float64]
 
 TURNED_ROWS = 4096  # of V at a time in cut_back: as much as stays in the cache
-NARROW_BASIS = 128  # columns of the basis for narrow blocks: to solve it costs a product or two
 ORTHONORMAL = 16  # times epsilon: entries of Q^T Q - I that are rounding errors
 
 
@@ -138,6 +137,7 @@ def choose(values: Small, k: int, which: str) -> npt.NDArray[np.intp]:
 @dataclass
 class Pairs:
     values: Small
+    lengths: Small  # of the residuals, as the projected problem tells them
     vectors: FloatArray  # (n, k)
     rest: FloatArray  # (n, k): A vectors - vectors values
     coordinates: Small | None  # in the blocks that A was applied to; None after a restart
@@ -338,11 +338,13 @@ def extremal_pairs(
         if is_whole or is_last or off <= 1:
             vectors, rest = basis.pairs(values[wanted], s[:, wanted])
             coordinates = None if was_cut else s[:, wanted]
-            return Pairs(values[wanted], vectors, rest, coordinates, basis.n_products, scale)
+            found = values[wanted], residuals[wanted]
+            return Pairs(*found, vectors, rest, coordinates, basis.n_products, scale)
         schedule.plan(basis.n_products, math.log(off) if off < math.inf else math.inf)
         if basis.n_products >= 3 and schedule.n_more > patience:
             nothing = basis.v[:, :0]
-            return Pairs(values[:0], nothing, nothing, None, basis.n_products, scale, True)
+            empty = values[:0]
+            return Pairs(empty, empty, nothing, nothing, None, basis.n_products, scale, True)
         if is_full:
             # About half of the basis: what has been found of the pairs behind those that are wanted
             # speeds these up.
@@ -350,3 +352,75 @@ def extremal_pairs(
             kept = choose(values, max(n_kept, 1), which)
             basis.cut_back(values[kept], s[:, kept])
             was_cut = True
+
+
+def basis_size(k: int, width: int) -> int:
+    """More columns mean fewer restarts, and a projected problem that costs more to solve."""
+    return max(2 * k + 9 * width, 48)
+
+
+def _may_be_missing(values: Small, width: int, residual: float, rounding: float) -> bool:
+    """Whether `width` of the values found, the most wanted first, are the same and more of them
+    would be wanted before some others.
+
+    Copies of a value differ by the square of their residuals over the gap to the next value. Where
+    that is no gap to speak of, what was found in place of a missing one is as good.
+    """
+    ascending = np.sort(values)
+    ends = np.flatnonzero(np.diff(ascending) > 4 * residual + rounding) + 1
+    for cluster in np.split(ascending, ends):
+        if len(cluster) >= width and not cluster[0] <= values[-1] <= cluster[-1]:
+            spans = cluster[width - 1 :] - cluster[: len(cluster) - width + 1]
+            if spans.min() <= 0.5 * residual + rounding:
+                return True
+    return False
+
+
+def leading_pairs(
+    apply: Callable[[FloatArray], FloatArray],
+    start: FloatArray,
+    k: int,
+    which: str,
+    *,
+    max_products: int,
+    excess: Callable[[Small, Small, float], float],
+    rng: np.random.Generator,
+    n_sure: int | None = None,
+    noise: float = 0.0,
+    patience: float = math.inf,
+    loss: float = 0.0,
+) -> Pairs:
+    """extremal_pairs by blocks narrower than k, of which the first n_sure (all) are not missing.
+
+    A block of w random vectors holds w vectors of an eigenvalue that occurs as often: where fewer
+    than w of the values found are the same, all of them were found. Else it begins anew with wider
+    blocks. What is below `noise`, in magnitude and relative to the largest, does not count.
+    """
+    n_sure = k if n_sure is None else n_sure
+    n, width = start.shape
+    eps = float(np.finfo(start.dtype).eps)
+    n_products = 0
+    while True:
+        pairs = extremal_pairs(
+            apply,
+            start,
+            k,
+            which,
+            size=basis_size(k, width),
+            max_products=max_products - n_products,
+            excess=excess,
+            rng=rng,
+            patience=patience,
+            loss=loss,
+        )
+        n_products += pairs.n_products
+        pairs.n_products = n_products
+        counted = np.flatnonzero(np.abs(pairs.values[:n_sure]) > noise * pairs.scale)
+        rounding = 64 * eps * pairs.scale
+        is_sure = width >= n_sure or n_products >= max_products or len(counted) < width
+        if is_sure or not _may_be_missing(
+            pairs.values[counted], width, pairs.lengths[counted].max(), rounding
+        ):
+            return pairs
+        width = min(2 * width, n_sure)
+        start = random_block(rng, n, width, start.dtype)

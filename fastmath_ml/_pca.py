@@ -8,10 +8,9 @@ import numpy as np
 
 from ._arrays import FloatArray, as_array
 from ._eigen import fix_signs, positive_integer, tolerance
-from ._gram import in_square_range
+from ._gram import gram_pairs, in_square_range
 from ._kernels.power import subtract_mean
 from ._krylov import Small, make_rng, random_block
-from ._lapack import eigh
 from ._moments import features_of, moments_of, scatter_about_mean
 from ._operators import Dense, as_matrix, as_operator, check_finite, largest_entry
 from ._svd import (
@@ -26,6 +25,9 @@ from ._svd import (
 
 # Up to so many features LAPACK solves the Gram matrix in less time than a product with it takes.
 SMALL_ORDER = 128
+# Up to so many features for each component the Gram matrix, behind which one product is left to do,
+# takes less time than the products of block Lanczos.
+GRAM_COLUMNS = 25
 
 
 class PCAResult(NamedTuple):
@@ -104,11 +106,12 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
     k = positive_integer(k, "k", min(rows.shape), f", the smaller side of {rows.shape}")
     source = make_rng(rng)
     factor = 1.0
-    mean, total, gram = mean_and_squares(rows)
+    width = block_of(k, 0, min(rows.shape), rows.dtype)
+    mean, total, gram = mean_and_squares(rows, k)
     if not in_square_range(total, rows.dtype):
         rows, factor = _rescaled(rows, mean)
-        mean, total, gram = mean_and_squares(rows)
-    scores, s, v = _components(rows, mean, total, gram, k, source)
+        mean, total, gram = mean_and_squares(rows, k)
+    scores, s, v = _components(rows, mean, total, gram, k, width, source)
     dtype = rows.dtype
     fix_signs(v, scores)
     singular_values = s / factor
@@ -124,7 +127,7 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
         )
 
 
-def mean_and_squares(rows: FloatArray) -> tuple[Small, float, FloatArray | None]:
+def mean_and_squares(rows: FloatArray, k: int) -> tuple[Small, float, FloatArray | None]:
     """The mean of each column, the sum of the squares about it, and, where that is what the
     components come from, the Gram matrix about it.
     """
@@ -132,7 +135,7 @@ def mean_and_squares(rows: FloatArray) -> tuple[Small, float, FloatArray | None]
     n_rows, n_features = rows.shape
     x = rows.T if by_features else rows
     with np.errstate(over="ignore", invalid="ignore"):
-        if n_features <= min(n_rows, SMALL_ORDER):
+        if n_features <= min(n_rows, max(SMALL_ORDER, GRAM_COLUMNS * k)):
             gram = np.empty((n_features, n_features), rows.dtype)
             mean = scatter_about_mean(x, by_features, gram)
             return mean, float(gram.trace(dtype=np.float64)), gram
@@ -158,7 +161,13 @@ def _rescaled(rows: FloatArray, mean: Small) -> tuple[FloatArray, float]:
 
 
 def _components(
-    rows: FloatArray, mean: Small, total: float, gram: FloatArray | None, k: int, rng: Any
+    rows: FloatArray,
+    mean: Small,
+    total: float,
+    gram: FloatArray | None,
+    k: int,
+    width: int,
+    rng: Any,
 ) -> tuple[FloatArray, Small, FloatArray]:
     """u s, s and v of the k leading triplets of rows - mean, whose squares add up to `total`."""
     n_rows, n_features = rows.shape
@@ -167,7 +176,6 @@ def _components(
         v = np.eye(n_features, k, dtype=rows.dtype)
         return np.zeros((n_rows, k), rows.dtype), np.zeros(k), v
     wanted = tolerance(None, rows.dtype)
-    width = block_of(k, 0, smaller, rows.dtype)
     is_centred = not mean.any()
     if n_rows < n_features:
         centred = rows if is_centred else np.empty(rows.shape, rows.dtype)
@@ -178,24 +186,24 @@ def _components(
         return found.v * found.s.astype(rows.dtype), found.s, found.u
     operator = Dense(rows, None if is_centred else mean.astype(rows.dtype))
     if gram is not None:
-        quick = _from_gram(operator, gram, k)
+        quick = _from_gram(operator, gram, k, width, wanted, rng)
         if quick is not None:
             return quick
     start = random_block(rng, smaller, width, rows.dtype)
-    found = best_triplets(operator, start, k, wanted, "auto", None, rng)
+    found = best_triplets(operator, start, k, wanted, "auto", None, rng, gram=gram)
     return found.u * found.s.astype(rows.dtype), found.s, found.v
 
 
 def _from_gram(
-    operator: Dense, gram: FloatArray, k: int
+    operator: Dense, gram: FloatArray, k: int, width: int, wanted: float, rng: Any
 ) -> tuple[FloatArray, Small, FloatArray] | None:
     """One product with the rows, where the Gram matrix is exact enough for it."""
-    values, vectors = eigh(gram.astype(np.float64, copy=False))
-    values = values[: -k - 1 : -1]
+    values, vectors = gram_pairs(gram, k, width, wanted, rng)
+    values = values[:k]
     exact = 1e-3 if operator.dtype == np.float32 else 1e-8
     if not values[k - 1] > exact * values[0]:
         return None
-    v = np.ascontiguousarray(vectors[:, : -k - 1 : -1], dtype=operator.dtype)
+    v = np.ascontiguousarray(vectors[:, :k])
     fix_signs(v)  # before the many scores have them
     return operator.forward(v), np.sqrt(values), v
 

@@ -23,14 +23,13 @@ import numpy as np
 
 from ._arrays import FloatArray
 from ._eigen import fix_signs, positive_integer, tolerance
-from ._gram import gram_of, gram_vectors, in_square_range
+from ._gram import gram_of, gram_pairs, in_square_range
 from ._kernels.power import rotate_block
 from ._krylov import (
-    NARROW_BASIS,
     Pairs,
     Small,
-    extremal_pairs,
     gram_f64,
+    leading_pairs,
     make_rng,
     orthonormalise,
     random_block,
@@ -39,6 +38,8 @@ from ._lapack import eigh, svd
 from ._operators import Dense, OutOfRange, as_operator, check_range, product
 
 METHODS = ("auto", "randomized", "power", "krylov")
+# The Gram matrix takes m n^2 operations, block Lanczos 4 m n for each of some 3 k vectors.
+GRAM_COLUMNS = 16
 IMAGE_BYTES = 16 << 20  # of A V that are kept along the way
 
 
@@ -202,8 +203,15 @@ def block_of(k: int, n_oversamples: int, smaller: int, dtype: np.dtype[Any]) -> 
     return min(smaller, -(-width // line) * line)
 
 
+def narrow_block(operator: Any) -> int:
+    """Vectors that are iterated until the residuals are small: narrow blocks need fewer in all, and
+    a line of the cache of them is the least that a product with an array has the time of.
+    """
+    return 64 // int(operator.dtype.itemsize) if isinstance(operator, Dense) else 8
+
+
 class Normal:
-    """X -> A^T A X for `extremal_pairs`; A X is kept while that is cheaper than A V in the end."""
+    """X -> A^T A X for `leading_pairs`; A X is kept while that is cheaper than A V in the end."""
 
     def __init__(self, operator: Any, width: int):
         self.operator = operator
@@ -225,9 +233,13 @@ class Normal:
         """A times the vectors of the pairs."""
         if self.images is None or pairs.coordinates is None:
             return np.asarray(self.operator.forward(pairs.vectors))
-        at, total = 0, None
+        # Blocks of an earlier attempt come first.
+        at, total = len(pairs.coordinates) - sum(block.shape[1] for block in self.images), None
         for block in self.images:
             end = at + block.shape[1]
+            if at < 0:
+                at = end
+                continue
             part = product(block, pairs.coordinates[at:end].astype(block.dtype))
             total, at = part if total is None else np.add(total, part, out=total), end
         assert total is not None
@@ -244,27 +256,34 @@ def best_triplets(
     rng: Any,
     *,
     residuals: bool = True,
+    gram: FloatArray | None = None,
+    is_near: bool = False,
 ) -> Triplets:
     """Gram matrix or block Lanczos, and on with the other where the first was not exact enough.
+
+    `gram` is that of the operator where it is known. `start` is random, or is_near: what it spans
+    comes near to the vectors already.
 
     The last step takes as many vectors as the block is wide: rounding errors of A^T A that mix
     small singular values are undone in it. Without `residuals` it projects on the left, which is
     half a step more.
     """
     smaller, width = start.shape
-    # Steps that cost as much as the Gram matrix: m n^2 operations against 4 m n width.
-    gram_steps = np.inf
+    block = min(width, narrow_block(operator)) if n_steps is None and not is_near else width
+    patience = np.inf
     if method == "auto" and n_steps is None and isinstance(operator, Dense):
-        gram_steps = 1 + smaller / (4 * width)
-    if gram_steps <= 5:
-        found = gram_triplets(operator, k, width, wanted, rng)
-        if (found.residuals <= wanted * found.s[0]).all():
-            return found
-        start, gram_steps = found.basis, np.inf
+        # Products with a block that cost as much as the Gram matrix.
+        patience = 1 + smaller / (4 * block)
+        if gram is not None or smaller <= GRAM_COLUMNS * k:
+            found = gram_triplets(operator, k, width, wanted, rng, gram)
+            if (found.residuals <= wanted * found.s[0]).all():
+                return found
+            start, block, patience = found.basis, width, np.inf
     if width >= smaller:
         eye = np.eye(smaller, dtype=operator.dtype)
         return triplets_from(operator, eye, k)
-    normal = Normal(operator, width)
+    start = np.ascontiguousarray(start[:, :block])
+    normal = Normal(operator, block)
 
     def excess(values: Small, lengths: Small, scale: float) -> float:
         """|A^T A v - s^2 v| = s |A^T u - s v|."""
@@ -275,22 +294,23 @@ def best_triplets(
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(np.nan_to_num(lengths[:k] / limits, nan=0.0).max())
 
-    pairs = extremal_pairs(
+    pairs = leading_pairs(
         normal,
         start,
         width,
         "LA",
-        size=max(min(7 * width, NARROW_BASIS), 4 * width),
         max_products=300 if n_steps is None else max(n_steps, 1),
         excess=excess,
         rng=rng,
-        patience=gram_steps,
+        n_sure=k,
+        noise=8 * float(np.finfo(start.dtype).eps),
+        patience=patience,
     )
     if pairs.gave_up:
         found = gram_triplets(operator, k, width, wanted, rng)
         if (found.residuals <= wanted * found.s[0]).all():
             return found._replace(n_passes=pairs.n_products + 1)
-        return best_triplets(operator, found.basis, k, wanted, "krylov", None, rng)
+        return best_triplets(operator, found.basis, k, wanted, "krylov", None, rng, is_near=True)
     v, y = pairs.vectors, normal.image(pairs)
     z = v * pairs.values.astype(v.dtype) + pairs.rest
     found = project_right(operator, v, y, z, k) if residuals else project_left(operator, y, z, k)
@@ -399,9 +419,12 @@ def subspace_until(operator: Any, x: FloatArray, k: int, wanted: float) -> Tripl
 # ---- the Gram matrix ----
 
 
-def gram_triplets(operator: Any, k: int, width: int, wanted: float, rng: Any) -> Triplets:
-    with np.errstate(over="ignore", invalid="ignore"):
-        gram = gram_of(operator.array, operator.mean)
+def gram_triplets(
+    operator: Any, k: int, width: int, wanted: float, rng: Any, gram: FloatArray | None = None
+) -> Triplets:
+    if gram is None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram = gram_of(operator.array, operator.mean)
     if not in_square_range(float(gram.trace(dtype=np.float64)), gram.dtype):
         check_range(operator, np.array([[np.inf]]))
-    return triplets_from(operator, gram_vectors(gram, k, width, wanted, gram.dtype, rng), k)
+    return triplets_from(operator, gram_pairs(gram, k, width, wanted, rng)[1], k)

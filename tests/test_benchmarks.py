@@ -486,7 +486,7 @@ def test_ratios_of_slots_of_several_processes(monkeypatch):
 def test_slots_of_a_new_process():
     case, against, ratios, seconds = paired.in_new_process("^matmul float32 4x4 call$")[0]
     assert (case, against.split()[0]) == ("matmul float32 4x4 call", "numpy")
-    assert len(ratios) == len(seconds) == paired.SWEEPS
+    assert len(ratios) == len(seconds) == paired.VISITS
     assert all(0.01 < ratio < 100 for ratio in ratios)
     assert all(1e-8 < one < 1e-3 for one in seconds)
 

@@ -32,7 +32,7 @@ from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 from fastmath_ml._kernels.convert cimport (
-    AS_COMPUTED, cpu_has_fused_pairs, element_bytes, fused_pair, pack_operand, pair,
+    AS_COMPUTED, cpu_has_fused_pairs, element_bytes, fused_pair, pack_operand, pair, subtract_from_steps,
 )
 from fastmath_ml._kernels.depth_slices cimport multiply_slices, sliced_product
 from fastmath_ml._kernels.gram cimport gram_product, multiply_gram
@@ -128,6 +128,15 @@ cdef inline bint is_pair(number zero) noexcept nogil:
     return number is pair or number is fused_pair
 
 
+cdef inline void shift_panel(const Product* p, Py_ssize_t first, floating* panel, Py_ssize_t width,
+                             Py_ssize_t stride, Py_ssize_t depth) noexcept nogil:
+    """Take the shifts from `first` on from what was packed for so many steps of the depth."""
+    cdef const floating* low = NULL
+    if p.low_shift != NULL:
+        low = <const floating*>p.low_shift + first
+    subtract_from_steps(panel, stride, width, depth, <const floating*>p.shift + first, low)
+
+
 cdef void pack_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_panel,
                       Py_ssize_t first_depth, Py_ssize_t depth, number* to,
                       number zero) noexcept nogil:
@@ -160,6 +169,10 @@ cdef void pack_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_p
                          steps, p.odd_depth and first_depth + step + steps == p.depth,
                          b + col * p.b_col * size, p.b_col, p.b_depth, scale,
                          to + (panel - first_panel) * width * depth + step * width, width, False)
+            if number is float or number is double:
+                if p.shift != NULL:
+                    shift_panel(p, col, to + (panel - first_panel) * width * depth + step * width,
+                                min(width, plan.end_col - col), width, steps)
         step += steps
 
 
@@ -201,6 +214,9 @@ cdef void pack_a_block(Plan* plan, Py_ssize_t first_row, Py_ssize_t end_row,
         pack_operand(p.a_type, rows, depth, p.odd_depth and first_depth + depth == p.depth,
                      <const char*>p.a + (row * p.a_row + steps * p.a_depth) * size,
                      p.a_row, p.a_depth, scale, to + (row - first_row) * depth, rows, True)
+        if number is float or number is double:
+            if p.shift != NULL:
+                shift_panel(p, row, to + (row - first_row) * depth, rows, rows, depth)
         row += rows
 
 
@@ -455,7 +471,8 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
             memset(<number*>p.c + row * p.c_row, 0, p.n_cols * sizeof(number))
         return 0
     n_col_panels = ceil_div(p.n_cols, width)
-    plan.pack_a = (p.row_scale != NULL or p.finish != NULL or n_col_panels > IN_PLACE_PANELS
+    plan.pack_a = (p.row_scale != NULL or p.shift != NULL or p.finish != NULL
+                   or n_col_panels > IN_PLACE_PANELS
                    or (p.a_row != 1 and p.a_depth != 1)
                    or computed >= UINT32_NUMBER or p.a_type != AS_COMPUTED)
     # Either way C is symmetric to the bit: a b + c is b a + c. Shallow products wait for the
@@ -465,7 +482,8 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
     work_ns = 2.0 * p.n_rows * p.n_cols * p.depth / (6.0 * width)
     chunk_depth = p.depth
     chunk_cols = p.n_cols + width
-    in_place = (p.b_col == 1 and p.col_scale == NULL and p.b_type == AS_COMPUTED
+    in_place = (p.b_col == 1 and p.col_scale == NULL and p.shift == NULL
+                and p.b_type == AS_COMPUTED
                 and min(p.depth, plan.depth_block) * p.n_cols * <Py_ssize_t>sizeof(number)
                 <= IN_PLACE_BYTES)
     if (in_place and not p.symmetric and p.n_rows >= STRADDLED_ROWS
@@ -523,6 +541,7 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
 cdef inline bint is_by_steps(const Product* p) noexcept nogil:
     """Whether steps of the depth are rows of memory on both sides, and nothing is done to them."""
     return (p.a_row == 1 and p.a_depth != 1 and p.b_col == 1 and p.computed == FLOATING
+            and p.shift == NULL
             and p.a_type == AS_COMPUTED and p.b_type == AS_COMPUTED
             and p.row_scale == NULL and p.col_scale == NULL and p.finish == NULL)
 

@@ -161,6 +161,26 @@ void pack_operand(int type, ptrdiff_t width, ptrdiff_t depth, bool odd, const vo
     });
 }
 
+// Takes high, and low where that is not NULL, from `width` elements of each step of what was packed,
+// `stride` apart. Of float both make up a mean: near it the first difference is exact, elsewhere both
+// roundings are of half a unit of the result's last place.
+template <class T>
+void subtract_from_steps(T *packed, ptrdiff_t stride, ptrdiff_t width, ptrdiff_t depth,
+                         const T *high, const T *low) {
+    constexpr ptrdiff_t lanes = vlanes(T{});
+    for (ptrdiff_t step = 0; step < depth; step++, packed += stride) {
+        ptrdiff_t i = 0;
+        for (; i + lanes <= width; i += lanes) {
+            const vec<T> difference = vload(packed + i) - vload(high + i);
+            vstore(packed + i, low ? difference - vload(low + i) : difference);
+        }
+        for (; i < width; i++) {
+            packed[i] -= high[i];
+            if (low) packed[i] -= low[i];
+        }
+    }
+}
+
 // ---- results ----
 
 template <class T> FM_INLINE uint64_t integer_bits(T x) {

@@ -15,6 +15,8 @@ cdef extern from "convert.h" namespace "fm" nogil:
         INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, BOOL
 
     const Py_ssize_t* element_bytes
+    void subtract_from_steps[T](T* packed, Py_ssize_t stride, Py_ssize_t width, Py_ssize_t depth,
+                                const T* high, const T* low) noexcept
     void pack_operand[T](int type, Py_ssize_t width, Py_ssize_t depth, bint odd,
                          const void* source, Py_ssize_t stride, Py_ssize_t depth_stride,
                          const T* scale, T* to, Py_ssize_t to_stride, bint spill) noexcept

@@ -24,6 +24,7 @@ cimport numpy as cnp
 from fastmath_ml._kernels.blocks cimport (
     OUT_OF_MEMORY, Product, multiply_blocks, multiply_gram_alone,
 )
+from fastmath_ml._kernels.convert cimport AS_COMPUTED, FLOAT32
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.sums cimport add_array
 
@@ -413,10 +414,20 @@ cdef void centre_shared(Py_ssize_t begin, Py_ssize_t end, void* context) noexcep
 
 
 cdef int wide_covariance(Covariance* p, void* out) except -1 nogil:
-    """All threads centre a block of observations, then share its product."""
+    """Centred while it is packed; where it is weighted or narrowed, too, all threads do that for a
+    block of observations, then share its product.
+    """
     cdef Py_ssize_t n, size = p.types % 10
     cdef int status = 0
     cdef Product q
+    if p.roots == NULL and p.types != 84:
+        product_of(p, p.x, p.n, out, False, &q)
+        q.a_row = q.b_col = p.stride if p.by_features else 1
+        q.a_depth = q.b_depth = 1 if p.by_features else p.stride
+        q.a_type = q.b_type = FLOAT32 if p.types == 48 else AS_COMPUTED
+        q.shift = p.high if size == 4 else <const void*>p.mean
+        q.low_shift = p.low
+        return multiply_blocks(&q)
     p.block = max(WIDE_BLOCK, WIDE_BLOCK_BYTES // (p.n_features * size) // 16 * 16)
     p.block = min(p.block, p.n)
     p.centred = thread_scratch(SCRATCH_PRODUCT, p.block * p.n_features * size)
@@ -470,7 +481,7 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
     cdef cnp.ndarray two_floats
     cdef cnp.npy_intp shape[1]
     cdef float* high
-    cdef Py_ssize_t n_results, i
+    cdef Py_ssize_t n_results, segment, i
     cdef int status = 0
     cdef double work_ns
     cdef double* total
@@ -510,7 +521,9 @@ def scatter_matrix(cnp.ndarray x, bint by_features, cnp.ndarray mean, weights, c
                 status = OUT_OF_MEMORY
             else:
                 memset(total, 0, n_results * sizeof(double))
-                ordered_reduce(p.n, COVARIANCE_SEGMENT, product_bytes(&p) + sum_bytes(&p),
+                # Four segments or more, whose sums are not much beside their products.
+                segment = min(max((p.n + 63) // 64 * 16, COVARIANCE_BLOCK), COVARIANCE_SEGMENT)
+                ordered_reduce(p.n, segment, product_bytes(&p) + sum_bytes(&p),
                                work_ns, covariance_segment, add_product, total, &p)
                 if p.sums != NULL:
                     is_exact = move_to_mean(&p, total)

@@ -33,8 +33,13 @@ from fastmath_ml._kernels.transpose cimport pack_panel
 cnp.import_array()
 
 cdef extern from "tall.h" namespace "fm" nogil:
+    cdef struct lines_ahead:
+        Py_ssize_t elements
+        bint even, odd
+
     void add_column_dots[T](const T* a, Py_ssize_t a_column, Py_ssize_t n_a, const T* b,
-                            Py_ssize_t b_column, Py_ssize_t n_b, Py_ssize_t n, T* z) noexcept
+                            Py_ssize_t b_column, Py_ssize_t n_b, Py_ssize_t n,
+                            const lines_ahead& ahead, T* z) noexcept
 
 cdef extern from "tridiagonal.h" namespace "fm" nogil:
     void reduce_to_tridiagonal(double* a, Py_ssize_t n, double* diagonal, double* beside,
@@ -52,6 +57,7 @@ cdef enum:
     DEPTH_BLOCK = 256
     LEAST_SEGMENT = 256             # rows; below that adding up the segments shows
     SLICE_COLUMNS = 16              # of V that are read side by side
+    FAR_BYTES = 4 << 20             # of V, from which on its next block is brought into L2
     SCRATCH_X = 0                   # the caller's
     SCRATCH_Y = 1                   # those of a segment
     SCRATCH_A = 2
@@ -307,6 +313,8 @@ cdef void add_product_columns(Py_ssize_t begin, Py_ssize_t end, real* z, Step* s
     """
     cdef Py_ssize_t width = step.n_vectors, n_columns = step.n_features, v_column = step.a_col
     cdef Py_ssize_t tile = tile_cols(<real>0), size = sizeof(real), n, first, depth, col, cols
+    cdef lines_ahead ahead, none
+    cdef bint is_far = step.n_rows * n_columns * size >= FAR_BYTES
     cdef const real* v
     cdef const real* slice
     cdef real* w
@@ -314,6 +322,11 @@ cdef void add_product_columns(Py_ssize_t begin, Py_ssize_t end, real* z, Step* s
     if columns == NULL:
         step.out_of_memory = True
         return
+    # Half of the next block of V comes beside each of the two products with this one.
+    memset(&none, 0, sizeof(none))
+    ahead.elements = step.block
+    ahead.even = is_far
+    ahead.odd = is_far and step.x == NULL
     if z != NULL:
         memset(z, 0, step.n_sums * size)
     while begin < end:
@@ -329,15 +342,21 @@ cdef void add_product_columns(Py_ssize_t begin, Py_ssize_t end, real* z, Step* s
                 col = 0
                 while col < n:
                     cols = min(tile, n - col)
+                    if is_far and z == NULL:
+                        bring_lines(slice + col + step.block, depth, v_column * size, cols * size)
+                    elif is_far:
+                        bring_lines(slice + col + step.block + v_column, depth // 2,
+                                    2 * v_column * size, cols * size)
                     product(width, cols, depth, <const real*>step.x + first * width, 1, width,
                             slice + col, v_column, columns + col, n, True)
                     col += cols
                 first += depth
             pack_panel(width, n, columns, n, 1, <const real*>NULL, w, width, False)
         if z != NULL:
-            add_column_dots(v, v_column, n_columns, columns, n, width, n, z)
+            add_column_dots(v, v_column, n_columns, columns, n, width, n, ahead, z)
         if step.n_sums > n_columns * width:
-            add_column_dots(columns, n, width, columns, n, width, n, z + n_columns * width)
+            add_column_dots(columns, n, width, columns, n, width, n, none,
+                            z + n_columns * width)
         begin += n
 
 
