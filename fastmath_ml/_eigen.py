@@ -10,6 +10,7 @@ from ._arrays import FloatArray, as_array
 from ._krylov import (
     Pairs,
     choose,
+    estimated_limit,
     leading_pairs,
     make_rng,
     orthonormalise,
@@ -308,13 +309,14 @@ def eigh_topk(
     if order <= max(small, 4 * k) and order <= 4096:
         pairs = solve_whole(operator, k, which)
     else:
+        limit = estimated_limit(wanted, dtype)
         pairs = leading_pairs(
             operator.symmetric if isinstance(operator, Dense) else operator.forward,
             start,
             k,
             which,
             max_products=max_iter,
-            excess=lambda _, residuals, scale: _ratio(residuals.max(), 0.9 * wanted * scale),
+            excess=lambda _, residuals, scale: _ratio(residuals.max(), limit * scale),
             rng=source,
             loss=min(0.01 * wanted, float(np.finfo(dtype).eps) ** 0.75),
         )

@@ -28,6 +28,7 @@ from ._kernels.power import rotate_block
 from ._krylov import (
     Pairs,
     Small,
+    estimated_limit,
     gram_f64,
     leading_pairs,
     make_rng,
@@ -284,13 +285,14 @@ def best_triplets(
         return triplets_from(operator, eye, k)
     start = np.ascontiguousarray(start[:, :block])
     normal = Normal(operator, block)
+    limit = estimated_limit(wanted, operator.dtype)
 
     def excess(values: Small, lengths: Small, scale: float) -> float:
         """|A^T A v - s^2 v| = s |A^T u - s v|."""
         if n_steps is not None:
             return np.inf
         squares = np.maximum(values[:k], 0)
-        limits = 0.9 * wanted * np.sqrt(scale * squares)
+        limits = limit * np.sqrt(scale * squares)
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(np.nan_to_num(lengths[:k] / limits, nan=0.0).max())
 
