@@ -19,6 +19,7 @@ from ._krylov import (
 from ._lapack import eigh_some
 from ._norm import norm
 from ._operators import Dense, Function, check_finite, largest_entry, square_operator
+from ._options import count
 
 WHICH = ("LM", "LA", "SA", "BE")
 # Up to this order LAPACK solves the problem. For a covariance of order 200 all pairs take 3.4 ms,
@@ -66,15 +67,6 @@ def tolerance(tol: Any, dtype: np.dtype[Any]) -> float:
     if not (isinstance(tol, (int, float, np.number)) and 0 <= tol < np.inf):
         raise ValueError(f"tol is {tol!r}; expected None or a number >= 0")
     return max(float(tol), 32 * eps)
-
-
-def positive_integer(value: Any, name: str, at_most: int | None = None, what: str = "") -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} is {value!r}; expected an integer")
-    if value < 1 or (at_most is not None and value > at_most):
-        limit = "at least 1" if at_most is None else f"1 to {at_most}{what}"
-        raise ValueError(f"{name} is {value}; expected {limit}")
-    return int(value)
 
 
 def safe_scale(operator: Any, image: FloatArray, power: int) -> float:
@@ -163,7 +155,7 @@ def power_iteration(
     operator = square_operator(a, n)
     order, dtype = operator.shape[0], operator.dtype
     wanted = tolerance(tol, dtype)
-    max_iter = positive_integer(max_iter, "max_iter")
+    max_iter = count(max_iter, "max_iter")
     if not np.isfinite(shift):
         raise ValueError(f"shift is {shift!r}; expected a finite number")
     v = _start(v0, order, dtype, rng)
@@ -292,11 +284,11 @@ def eigh_topk(
     """
     operator = square_operator(a, n)
     order, dtype = operator.shape[0], operator.dtype
-    k = positive_integer(k, "k", order, ", the order of a")
+    k = count(k, "k", 1, order, ", the order of a")
     if which not in WHICH:
         raise ValueError(f"which is {which!r}; expected one of {', '.join(map(repr, WHICH))}")
     wanted = tolerance(tol, dtype)
-    max_iter = positive_integer(max_iter, "max_iter")
+    max_iter = count(max_iter, "max_iter")
     source = make_rng(rng)
     width = block_width(operator, k)
     start = random_block(source, order, width, dtype)

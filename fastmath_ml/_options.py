@@ -56,11 +56,17 @@ def _ends(interval: str) -> tuple[float, ...]:
     return tuple(map(float, interval[1:-1].split(",")))
 
 
-def count(value: Any, name: str, lowest: int = 1) -> int:
+def count(
+    value: Any, name: str, lowest: int = 1, highest: int | None = None, what: str = ""
+) -> int:
+    """`what` says behind the range where its end comes from."""
     try:
+        if isinstance(value, bool):
+            raise TypeError
         integer = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} is {value!r}; expected an integer") from None
-    if integer < lowest:
-        raise ValueError(f"{name} is {integer}; expected an integer of at least {lowest}")
+    if integer < lowest or (highest is not None and integer > highest):
+        limit = f"an integer of at least {lowest}" if highest is None else f"{lowest} to {highest}"
+        raise ValueError(f"{name} is {integer}; expected {limit}{what}")
     return integer

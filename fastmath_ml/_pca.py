@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._arrays import FloatArray, as_array
-from ._eigen import fix_signs, positive_integer, tolerance
+from ._eigen import fix_signs, tolerance
 from ._gram import gram_pairs, in_square_range
 from ._kernels.power import subtract_mean
 from ._krylov import Small, make_rng, random_block
 from ._moments import features_of, moments_of, scatter_about_mean
 from ._operators import Dense, as_matrix, as_operator, check_finite, largest_entry
+from ._options import count
 from ._svd import (
     Triplets,
     best_triplets,
     block_of,
-    check_count,
     default_steps,
     gram_triplets,
     in_range,
@@ -103,7 +103,7 @@ def pca(x: Any, k: int, *, rng: Any = None) -> PCAResult:
     n_rows = len(rows)
     if n_rows < 2:
         raise ValueError(f"x has shape {rows.shape}; expected at least two rows")
-    k = positive_integer(k, "k", min(rows.shape), f", the smaller side of {rows.shape}")
+    k = count(k, "k", 1, min(rows.shape), f", the smaller side of {rows.shape}")
     source = make_rng(rng)
     factor = 1.0
     width = block_of(k, 0, min(rows.shape), rows.dtype)
@@ -283,9 +283,9 @@ def randomized_svd(
     array([5., 3.])
     """
     operator = as_operator(M)
-    k = positive_integer(n_components, "n_components")
-    n_oversamples = check_count(n_oversamples, "n_oversamples")
-    n_steps = None if n_iter == "auto" else check_count(n_iter, "n_iter")
+    k = count(n_components, "n_components")
+    n_oversamples = count(n_oversamples, "n_oversamples", 0)
+    n_steps = None if n_iter == "auto" else count(n_iter, "n_iter", 0)
     for name, value, choices in (
         ("power_iteration_normalizer", power_iteration_normalizer, ("auto", "QR", "LU", "none")),
         ("svd_lapack_driver", svd_lapack_driver, ("gesdd", "gesvd")),

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._arrays import FloatArray
-from ._eigen import fix_signs, positive_integer, tolerance
+from ._eigen import fix_signs, tolerance
 from ._gram import gram_of, gram_pairs, in_square_range
 from ._kernels.power import rotate_block
 from ._krylov import (
@@ -37,6 +37,7 @@ from ._krylov import (
 )
 from ._lapack import eigh, svd
 from ._operators import Dense, OutOfRange, as_operator, check_range, product
+from ._options import count
 
 METHODS = ("auto", "randomized", "power", "krylov")
 # The Gram matrix takes m n^2 operations, block Lanczos 4 m n for each of some 3 k vectors.
@@ -138,13 +139,13 @@ def svd_topk(
     """
     operator = as_operator(a)
     smaller = min(operator.shape)
-    k = positive_integer(k, "k", smaller, f", the smaller side of {operator.shape}")
+    k = count(k, "k", 1, smaller, f", the smaller side of {operator.shape}")
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; expected one of {', '.join(map(repr, METHODS))}")
     if n_oversamples is None:
         n_oversamples = 0 if method in ("auto", "krylov") else 10
-    n_oversamples = check_count(n_oversamples, "n_oversamples")
-    n_steps = None if n_iter == "auto" else check_count(n_iter, "n_iter")
+    n_oversamples = count(n_oversamples, "n_oversamples", 0)
+    n_steps = None if n_iter == "auto" else count(n_iter, "n_iter", 0)
     wanted = tolerance(tol, operator.dtype)
     source = make_rng(rng)
     is_wide = operator.shape[0] < operator.shape[1]
@@ -183,14 +184,6 @@ def in_range(
         return solve(operator, start.copy()), 1.0
     except OutOfRange as error:
         return solve(operator.scaled(error.factor), start), error.factor
-
-
-def check_count(value: Any, name: str) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} is {value!r}; expected an integer")
-    if value < 0:
-        raise ValueError(f"{name} is {value}; expected at least 0")
-    return int(value)
 
 
 def default_steps(k: int, shape: tuple[int, int]) -> int:
