@@ -6,9 +6,9 @@ wait of a hundred times its length. Two things do not divide out. A neighbour on
 thread slows one kernel more than another, for seconds, but seldom on all cores at once: so the
 process moves to a CPU where a small product is as fast as it ever was, and all cases take turns, in
 several sweeps. And where a process happens to have its arrays and its code changes a time by up to
-a third, for as long as they stay there, so there are several processes, and small arrays move with
-each sweep. In each visit to a case the median of the ratios of slots that stand side by side
-counts; the figure is the geometric mean of the visits.
+a third, for as long as they stay there, so there are several processes, and arrays move from time
+to time. In each visit to a case the median of the ratios of slots that stand side by side counts;
+the figure is the geometric mean of the visits.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import geometric_mean, median
 
@@ -39,7 +39,7 @@ PROCESSES, SWEEPS = 6, 12
 VISITS = 4  # of a case in a process, in every third sweep
 VISIT = BUDGET / (PROCESSES * VISITS)
 LONG = 0.004, 0.1  # seconds of a slot of each from and up to which all sweeps visit the case
-SMALL = 1 << 20  # bytes of inputs that move with each sweep
+MOVED = 32 << 20  # bytes of inputs up to which they move between visits
 TWICE = 0.1  # seconds of a slot of each up to which a visit has two of them
 TOO_SLOW = 0.45  # seconds of a slot of a reference, of which there would be too few
 PROBE_SIZE = 96
@@ -187,6 +187,10 @@ def calls_of(case, inputs) -> dict[str, tuple]:
     }
 
 
+def moved(x):
+    return x.copy(order="K") if isinstance(x, np.ndarray) else x
+
+
 class PairsOfCase:
     def __init__(self, case) -> None:
         self.case = case
@@ -195,13 +199,16 @@ class PairsOfCase:
             Pair(case.key, against, Side(ours), Side(other))
             for against, (ours, other) in calls_of(case, inputs).items()
         ]
+        self.inputs = inputs
         arrays = [x for x in (*inputs.args, *inputs.kwargs.values()) if isinstance(x, np.ndarray)]
-        # Peers of those with a call of their own look for their settings first, which takes time.
-        self.moves = sum(x.nbytes for x in arrays) < SMALL and case.call is None
+        self.moves = sum(x.nbytes for x in arrays) < MOVED and all(x.flags.forc for x in arrays)
 
     def move(self) -> None:
         """The same inputs at other addresses."""
-        calls = calls_of(self.case, self.case.inputs())
+        args = tuple(map(moved, self.inputs.args))
+        kwargs = {name: moved(x) for name, x in self.inputs.kwargs.items()}
+        self.inputs = replace(self.inputs, args=args, kwargs=kwargs)
+        calls = calls_of(self.case, self.inputs)
         for pair in self.pairs:
             pair.ours.call, pair.other.call = calls[pair.against]
 
@@ -244,7 +251,7 @@ def one_process(pattern: str) -> list:
             cpu.look_around()
         for at in range(SWEEPS):
             for case in cases:
-                if at and case.moves:
+                if at and at % (SWEEPS // VISITS) == 0 and case.moves:
                     gaps.append(bytearray(16 * int(rng.integers(1, 256))))
                     case.move()
                 for pair in case.pairs:
