@@ -28,8 +28,8 @@ cdef struct Product:
     Py_ssize_t c_row
     const void* row_scale           # n_rows factors for the rows of A, or NULL
     const void* col_scale           # n_cols factors for the columns of B, or NULL
-    # Of a symmetric product of floating numbers: what is taken from each row of A, an array of what is
-    # computed in, and another one behind it or NULL; NULL for nothing.
+    # Of a symmetric product of floating numbers: n_rows numbers that are taken from the rows of A,
+    # and as many after them, or NULL.
     const void* shift
     const void* low_shift
     bint symmetric                  # B = A^T with the same scales: one triangle may be mirrored

@@ -32,7 +32,8 @@ from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 from fastmath_ml._kernels.convert cimport (
-    AS_COMPUTED, cpu_has_fused_pairs, element_bytes, fused_pair, pack_operand, pair, subtract_from_steps,
+    AS_COMPUTED, cpu_has_fused_pairs, element_bytes, fused_pair, pack_operand, pair,
+    subtract_from_steps,
 )
 from fastmath_ml._kernels.depth_slices cimport multiply_slices, sliced_product
 from fastmath_ml._kernels.gram cimport gram_product, multiply_gram
