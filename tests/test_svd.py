@@ -7,6 +7,7 @@ from helpers import LAYOUTS, assert_same_bits, eps, layout
 from scipy.sparse.linalg import aslinearoperator
 
 import fastmath_ml as fm
+from fastmath_ml import _gram
 from fastmath_ml._operators import Sparse
 
 METHODS = ["auto", "krylov", "power", "randomized"]
@@ -71,6 +72,20 @@ def test_a_value_is_found_as_often_as_it_occurs(rng, dtype, n_equal, kind):
     a = kind(with_singular_values(rng, (500, 300), values, dtype))
     k = n_equal + 5
     check_triplets(a, fm.svd_topk(a, k, method="krylov", rng=0), k, rounding=1000)
+
+
+@pytest.mark.parametrize("patience", [8, 10**9])
+def test_crowded_eigenvalues_of_a_gram_matrix(rng, dtype, patience, monkeypatch):
+    """Block Lanczos gives up for LAPACK; it would take a second for what that has in 30 ms."""
+    monkeypatch.setattr(_gram, "PATIENCE", patience)
+    x = rng.standard_normal((700, 300)).astype(dtype)
+    result = fm.pca(x, 12, rng=0)
+    centred = x - x.mean(axis=0, dtype=np.float64)
+    exact = np.linalg.svd(centred, compute_uv=False)
+    np.testing.assert_allclose(result.singular_values, exact[:12], rtol=eps(dtype) ** 0.5)
+    v = result.components.T.astype(np.float64)
+    rest = centred.T @ (centred @ v) - v * exact[:12] ** 2
+    assert np.linalg.norm(rest, axis=0).max() <= eps(dtype) ** 0.5 * exact[0] ** 2
 
 
 def test_blocks_of_an_attempt_that_missed_some_are_not_used(rng):
