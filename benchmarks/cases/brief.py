@@ -96,6 +96,7 @@ SPECIAL = [
     special.softmax_case((32, 1000), peers=special.SOFTMAX_PEERS),
     special.softmax_case((32, 1000), "float64", peers=special.SOFTMAX_PEERS),
     special.softmax_case((2000, 10), peers=special.SOFTMAX_PEERS),
+    special.softmax_case((512, 1024), peers=special.SOFTMAX_PEERS),
     special.softmax_case((200, 100), axis=0, peers=special.SOFTMAX_PEERS),
     special.reduction_case("log_softmax", (32, 1000), special.LOGARITHMS),
     special.reduction_case("logsumexp", (32, 1000), special.SUMS),
