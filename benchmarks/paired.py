@@ -21,13 +21,14 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import geometric_mean, median
 
 import numpy as np
 
 from .cases import CASES, brief
+from .cases.base import Inputs
 from .machine import unforced_environment
 from .peers import forms_of, is_installed
 from .suite.common import our_call
@@ -210,7 +211,7 @@ class PairsOfCase:
         """The same inputs at other addresses."""
         args = tuple(map(moved, self.inputs.args))
         kwargs = {name: moved(x) for name, x in self.inputs.kwargs.items()}
-        self.inputs = replace(self.inputs, args=args, kwargs=kwargs)
+        self.inputs = Inputs(args, kwargs, moved(self.inputs.out))
         calls = calls_of(self.case, self.inputs)
         for pair in self.pairs:
             pair.ours.call, pair.other.call = calls[pair.against]

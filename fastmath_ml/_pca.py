@@ -185,27 +185,17 @@ def _components(
         found = best_triplets(Dense(centred.T), start, k, wanted, "auto", None, rng)
         return found.v * found.s.astype(rows.dtype), found.s, found.u
     operator = Dense(rows, None if is_centred else mean.astype(rows.dtype))
+    basis = None
     if gram is not None:
-        quick = _from_gram(operator, gram, k, width, wanted, rng)
-        if quick is not None:
-            return quick
+        values, basis = gram_pairs(gram, k, width, wanted, rng)
+        exact = 1e-3 if rows.dtype == np.float32 else 1e-8
+        if values[k - 1] > exact * values[0]:  # one product with the rows is left to do
+            v = np.ascontiguousarray(basis[:, :k])
+            fix_signs(v)  # before the many scores have them
+            return operator.forward(v), np.sqrt(values[:k]), v
     start = random_block(rng, smaller, width, rows.dtype)
-    found = best_triplets(operator, start, k, wanted, "auto", None, rng, gram=gram)
+    found = best_triplets(operator, start, k, wanted, "auto", None, rng, basis=basis)
     return found.u * found.s.astype(rows.dtype), found.s, found.v
-
-
-def _from_gram(
-    operator: Dense, gram: FloatArray, k: int, width: int, wanted: float, rng: Any
-) -> tuple[FloatArray, Small, FloatArray] | None:
-    """One product with the rows, where the Gram matrix is exact enough for it."""
-    values, vectors = gram_pairs(gram, k, width, wanted, rng)
-    values = values[:k]
-    exact = 1e-3 if operator.dtype == np.float32 else 1e-8
-    if not values[k - 1] > exact * values[0]:
-        return None
-    v = np.ascontiguousarray(vectors[:, :k])
-    fix_signs(v)  # before the many scores have them
-    return operator.forward(v), np.sqrt(values), v
 
 
 def randomized_svd(

@@ -250,13 +250,13 @@ def best_triplets(
     rng: Any,
     *,
     residuals: bool = True,
-    gram: FloatArray | None = None,
+    basis: FloatArray | None = None,
     is_near: bool = False,
 ) -> Triplets:
     """Gram matrix or block Lanczos, and on with the other where the first was not exact enough.
 
-    `gram` is that of the operator where it is known. `start` is random, or is_near: what it spans
-    comes near to the vectors already.
+    `basis` holds the vectors that the Gram matrix tells, where they are known. `start` is random,
+    or is_near: what it spans comes near to the vectors already.
 
     The last step takes as many vectors as the block is wide: rounding errors of A^T A that mix
     small singular values are undone in it. Without `residuals` it projects on the left, which is
@@ -268,8 +268,11 @@ def best_triplets(
     if method == "auto" and n_steps is None and isinstance(operator, Dense):
         # Products with a block that cost as much as the Gram matrix.
         patience = 1 + smaller / (4 * block)
-        if gram is not None or smaller <= GRAM_COLUMNS * k:
-            found = gram_triplets(operator, k, width, wanted, rng, gram)
+        if basis is not None or smaller <= GRAM_COLUMNS * k:
+            if basis is None:
+                found = gram_triplets(operator, k, width, wanted, rng)
+            else:
+                found = triplets_from(operator, basis, k)
             if (found.residuals <= wanted * found.s[0]).all():
                 return found
             start, block, patience = found.basis, width, np.inf
@@ -414,12 +417,9 @@ def subspace_until(operator: Any, x: FloatArray, k: int, wanted: float) -> Tripl
 # ---- the Gram matrix ----
 
 
-def gram_triplets(
-    operator: Any, k: int, width: int, wanted: float, rng: Any, gram: FloatArray | None = None
-) -> Triplets:
-    if gram is None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            gram = gram_of(operator.array, operator.mean)
+def gram_triplets(operator: Any, k: int, width: int, wanted: float, rng: Any) -> Triplets:
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = gram_of(operator.array, operator.mean)
     if not in_square_range(float(gram.trace(dtype=np.float64)), gram.dtype):
         check_range(operator, np.array([[np.inf]]))
     return triplets_from(operator, gram_pairs(gram, k, width, wanted, rng)[1], k)

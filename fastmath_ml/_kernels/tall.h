@@ -12,8 +12,8 @@ namespace fm {
 // come into L2.
 template <class T>
 FM_ONE_COPY void add_column_dots(const T *a, ptrdiff_t a_column, ptrdiff_t n_a, const T *b,
-                                 ptrdiff_t b_column, ptrdiff_t n_b, ptrdiff_t n, const lines_ahead &ahead,
-                                 T *z) {
+                                 ptrdiff_t b_column, ptrdiff_t n_b, ptrdiff_t n,
+                                 const lines_ahead &ahead, T *z) {
     for (ptrdiff_t i = 0; i < n_a; i += 4) {
         const ptrdiff_t rows = std::min<ptrdiff_t>(4, n_a - i);
         for (ptrdiff_t j = 0, vectors; j < n_b; j += vectors) {
