@@ -159,7 +159,10 @@ def topk_of_products(
     else:
         scaled, factors = queries, np.full(len(x), -2 if kind == "sqeuclidean" else -1, work)
     if len(x) == 1 and _streams(x, y, work):
-        whole = np.ascontiguousarray(x[0], np.int16) if integers else None
+        whole = None
+        if integers:
+            whole = np.zeros(-(-x.shape[1] // 32) * 32, np.int16)
+            whole[: x.shape[1]] = x[0]
         search(scaled, factors, y, KINDS[kind], 0, values, indices, whole)
     else:
         for first, block in _row_blocks(y, work):

@@ -7,8 +7,8 @@
 //                     as in the register tile: one query gives the bits that many give. 32 rows
 //                     at a time (with AVX-512) have four independent chains, two of products and two
 //                     of squared norms, and the next rows are prefetched meanwhile.
-//   stream_integers   int8 rows. Sums of whole numbers are exact in any order: pairs are multiplied
-//                     and added as 16 bit numbers (pmaddwd), lanes along the row.
+//   stream_integers   int8 rows. Sums of whole numbers are exact in any order: the pairs of
+//                     integers.h, lanes along the row, and the sums of a block's rows in one go.
 //
 // Half precision is converted in registers: by vcvtph2ps with F16C, else by shifting exponent and
 // mantissa into place and scaling by 2^112.
@@ -200,92 +200,83 @@ bool stream_rows(const query<T> &q, const Source *y, ptrdiff_t stride, ptrdiff_t
 
 // ---- int8 and uint8 ----
 
-// sum x y and sum y y of n elements, exact: below 2^31 for n < 2^15.
-template <class I>
-FM_INLINE void integer_sums(const int16_t *x, const I *y, ptrdiff_t n, int32_t *dot,
-                            int32_t *norm) {
-    ptrdiff_t p = 0;
-    int32_t dots = 0, norms = 0;
+// n <= 2 lanes of bytes as int16, other ones 0.
+template <class I> FM_INLINE vec<pair> load_pairs(const I *p, ptrdiff_t n) {
+    constexpr ptrdiff_t whole = FASTMATH_ML_VECTOR_BYTES / 2;
+    typedef lane<pair>::vector native;
 #if FM_X86 == 64 && defined(__AVX512BW__)
-    __m512i dot_lanes = _mm512_setzero_si512(), norm_lanes = dot_lanes;
-    for (; p < n; p += 32) {
-        const __mmask32 used = n - p < 32 ? (1u << (n - p)) - 1 : ~0u;
-        const __m256i bytes = used == ~0u ? _mm256_loadu_si256((const __m256i *)(y + p))
-                                          : _mm256_maskz_loadu_epi8(used, y + p);
-        const __m512i a = _mm512_maskz_loadu_epi16(used, x + p);
-        const __m512i b = I(-1) < 0 ? _mm512_cvtepi8_epi16(bytes) : _mm512_cvtepu8_epi16(bytes);
-        dot_lanes = _mm512_add_epi32(dot_lanes, _mm512_madd_epi16(a, b));
-        norm_lanes = _mm512_add_epi32(norm_lanes, _mm512_madd_epi16(b, b));
+    const __m256i bytes = n == whole
+                              ? _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p))
+                              : _mm256_maskz_loadu_epi8((__mmask32(1) << n) - 1, p);
+    return vec<pair>(
+        (native)(I(-1) < 0 ? _mm512_cvtepi8_epi16(bytes) : _mm512_cvtepu8_epi16(bytes)));
+#else
+    I part[whole] = {};
+    if (n < whole) {
+        memcpy(part, p, size_t(n));
+        p = part;
     }
-    dots = _mm512_reduce_add_epi32(dot_lanes);
-    norms = _mm512_reduce_add_epi32(norm_lanes);
-#elif FM_X86 >= 16
-    __m128i dot_lanes = _mm_setzero_si128(), norm_lanes = dot_lanes;
 #if FM_X86 == 32
-    __m256i dot_wide = _mm256_setzero_si256(), norm_wide = dot_wide;
-    for (; p + 16 <= n; p += 16) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(y + p));
-        const __m256i a = _mm256_loadu_si256((const __m256i *)(x + p));
-        const __m256i b = I(-1) < 0 ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-        dot_wide = _mm256_add_epi32(dot_wide, _mm256_madd_epi16(a, b));
-        norm_wide = _mm256_add_epi32(norm_wide, _mm256_madd_epi16(b, b));
-    }
-    dot_lanes = _mm_add_epi32(_mm256_castsi256_si128(dot_wide),
-                              _mm256_extracti128_si256(dot_wide, 1));
-    norm_lanes = _mm_add_epi32(_mm256_castsi256_si128(norm_wide),
-                               _mm256_extracti128_si256(norm_wide, 1));
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(p));
+    return vec<pair>(
+        (native)(I(-1) < 0 ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes)));
+#elif FM_X86 == 16
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(p));
+    return vec<pair>((native)(I(-1) < 0 ? _mm_cvtepi8_epi16(bytes) : _mm_cvtepu8_epi16(bytes)));
+#else
+    int16_t widened[whole];
+    for (ptrdiff_t i = 0; i < whole; i++) widened[i] = p[i];
+    native pairs;
+    memcpy(&pairs, widened, sizeof(pairs));
+    return vec<pair>(pairs);
 #endif
-    for (; p + 8 <= n; p += 8) {
-        const __m128i bytes = _mm_loadl_epi64((const __m128i *)(y + p));
-        const __m128i a = _mm_loadu_si128((const __m128i *)(x + p));
-        const __m128i b = I(-1) < 0 ? _mm_cvtepi8_epi16(bytes) : _mm_cvtepu8_epi16(bytes);
-        dot_lanes = _mm_add_epi32(dot_lanes, _mm_madd_epi16(a, b));
-        norm_lanes = _mm_add_epi32(norm_lanes, _mm_madd_epi16(b, b));
-    }
-    int32_t parts[8];
-    memcpy(parts, &dot_lanes, 16);
-    memcpy(parts + 4, &norm_lanes, 16);
-    dots = parts[0] + parts[1] + parts[2] + parts[3];
-    norms = parts[4] + parts[5] + parts[6] + parts[7];
 #endif
-    for (; p < n; p++) {
-        dots += int32_t(x[p]) * y[p];
-        norms += int32_t(y[p]) * y[p];
-    }
-    *dot = dots;
-    *norm = norms;
 }
 
-// As stream_rows for integers: y.y - 2 x.y, -x.y / |y| or -x.y of the unscaled query, depth < 2^15.
+// As stream_rows for integers: y.y - 2 x.y, -x.y / |y| or -x.y of the unscaled query, which ends with
+// zeros up to a multiple of 32 elements; depth < 2^15, so that the sums are below 2^31.
 template <class T, class I>
 void stream_integers(const query<T> &q, const int16_t *x, const I *y, ptrdiff_t stride,
                      ptrdiff_t n_rows, int64_t first, const candidates<T> &found) {
-    const ptrdiff_t lanes = vlanes(T{});
-    for (ptrdiff_t row = 0; row < n_rows; row += lanes) {
-        const ptrdiff_t rows = std::min(lanes, n_rows - row);
-        T dots[FASTMATH_ML_VECTOR_BYTES / sizeof(T)] = {};
-        T norms[FASTMATH_ML_VECTOR_BYTES / sizeof(T)] = {};
+    constexpr ptrdiff_t block = FASTMATH_ML_VECTOR_BYTES / 4, lanes = vlanes(T{});
+    for (ptrdiff_t row = 0; row < n_rows; row += block) {
+        const ptrdiff_t rows = std::min(block, n_rows - row);
+        vec<uint32_t> dot_lanes[block], norm_lanes[block];
         for (ptrdiff_t i = 0; i < rows; i++) {
-            int32_t dot, norm;
             const I *from = y + (row + i) * stride;
-            __builtin_prefetch(from + 16 * stride, 0, 2);
-            __builtin_prefetch(from + 16 * stride + 64, 0, 2);
-            integer_sums(x, from, q.depth, &dot, &norm);
-            dots[i] = T(dot);
-            norms[i] = T(norm);
+            vec<pair> dot, norm;
+            for (ptrdiff_t p = 0; p < q.depth; p += 2 * block) {
+                __builtin_prefetch(from + p + 2 * block * stride, 0, 2);
+                const vec<pair> a = vload(reinterpret_cast<const pair *>(x + p));
+                const vec<pair> b = load_pairs(from + p, std::min(2 * block, q.depth - p));
+                dot = vmul_add(a, b, dot);
+                norm = vmul_add(b, b, norm);
+            }
+            dot_lanes[i] = vec<uint32_t>(dot.v);
+            norm_lanes[i] = vec<uint32_t>(norm.v);
         }
-        const vec<T> dot = vload(dots), norm = vload(norms);
-        vec<T> value = -dot;
-        if (q.scaled)
-            value = vselect(veq(norm, vec<T>()), vec<T>(),
-                            value * (vset(T(1)) / vsqrt(norm)));
-        else if (q.with_norms)
-            value = norm - (dot + dot);
-        const uint64_t bits =
-            ((uint64_t(1) << rows) - 1) & ~mbits(vge(value, vset(found.bound[0])));
-        if (__builtin_expect(bits != 0, 0)) {
-            vstore(dots, value);
-            take(found, 0, dots, bits, first + row);
+        uint32_t dots[block], norms[block];
+        vsum_each<uint32_t, block>(dot_lanes, dots);
+        vsum_each<uint32_t, block>(norm_lanes, norms);
+        T dot_values[block], norm_values[block];
+        for (ptrdiff_t i = 0; i < block; i++) {
+            dot_values[i] = T(int32_t(dots[i]));
+            norm_values[i] = T(int32_t(norms[i]));
+        }
+        for (ptrdiff_t v = 0; v < rows; v += lanes) {
+            const vec<T> dot = vload(dot_values + v), norm = vload(norm_values + v);
+            vec<T> value = -dot;
+            if (q.scaled)
+                value = vselect(veq(norm, vec<T>()), vec<T>(),
+                                value * (vset(T(1)) / vsqrt(norm)));
+            else if (q.with_norms)
+                value = norm - (dot + dot);
+            const uint64_t bits = ((uint64_t(1) << std::min(lanes, rows - v)) - 1)
+                                  & ~mbits(vge(value, vset(found.bound[0])));
+            if (__builtin_expect(bits != 0, 0)) {
+                vstore(dot_values, value);
+                take(found, 0, dot_values, bits, first + row + v);
+            }
         }
     }
 }

@@ -40,36 +40,13 @@ FM_INLINE batch one_zero(batch x) { return x + batch(); }
 
 // ---- between memory and blocks ----
 
-template <class T> FM_INLINE void load_batches(const T *from, ptrdiff_t step, ptrdiff_t count,
-                                               ptrdiff_t n, batch *to) {
-    if constexpr (sizeof(T) == sizeof(double)) {
-        load_transposed(from, step, count, n, to);
-    } else {
-        double wide[LANES * LANES] = {};
-        for (ptrdiff_t lane = 0; lane < count; lane++)
-            for (ptrdiff_t i = 0; i < n; i++) wide[lane * LANES + i] = from[lane * step + i];
-        load_transposed(wide, ptrdiff_t(LANES), count, n, to);
-    }
-}
-template <class T> FM_INLINE void store_batches(const batch *from, T *to, ptrdiff_t step,
-                                                ptrdiff_t count, ptrdiff_t n) {
-    if constexpr (sizeof(T) == sizeof(double)) {
-        store_transposed(from, to, step, count, n);
-    } else {
-        double wide[LANES * LANES] = {};
-        store_transposed(from, wide, ptrdiff_t(LANES), count, n);
-        for (ptrdiff_t lane = 0; lane < count; lane++)
-            for (ptrdiff_t i = 0; i < n; i++) to[lane * step + i] = T(wide[lane * LANES + i]);
-    }
-}
-
 // to[i] lane l = from[l * step + i] for l < count, i < size; the other lanes are 0. Up to LANES - 1
 // batches behind the last are overwritten.
 template <class T>
 static void load_block(const T *from, ptrdiff_t step, ptrdiff_t count, ptrdiff_t size, batch *to) {
     ptrdiff_t i = 0;
-    for (; i + LANES <= size; i += LANES) load_batches(from + i, step, count, LANES, to + i);
-    if (i < size) load_batches(from + i, step, count, size - i, to + i);
+    for (; i + LANES <= size; i += LANES) load_transposed(from + i, step, count, LANES, to + i);
+    if (i < size) load_transposed(from + i, step, count, size - i, to + i);
 }
 
 // The way back for n_rows x n_cols elements, element(i, j) being a batch: transposes on the way.
@@ -82,12 +59,12 @@ FM_INLINE void store_block(ptrdiff_t n_rows, ptrdiff_t n_cols, Element element, 
         for (ptrdiff_t j = 0; j < n_cols; j++) {
             some[filled++] = element(i, j);
             if (filled == LANES) {
-                store_batches(some, to, step, count, LANES);
+                store_transposed(some, to, step, count, LANES);
                 to += LANES;
                 filled = 0;
             }
         }
-    if (filled) store_batches(some, to, step, count, filled);
+    if (filled) store_transposed(some, to, step, count, filled);
 }
 
 // One number of each matrix: to[l] = x lane l for l < count.

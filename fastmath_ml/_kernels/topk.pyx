@@ -376,7 +376,8 @@ def search(cnp.ndarray x, cnp.ndarray x_scale, cnp.ndarray y, Py_ssize_t kind,
     Assumes: x, y (n_rows, depth), x_scale (n_queries,) and keys float32 or all float64, aligned,
     native, strides of whole elements; x_scale, keys and indices (int64) in C order; nothing empty;
     depth at most MAX_DEPTH. For a single query, and rows that are contiguous each, y may be float16
-    (the others float32), or int8 or uint8 with the query as int16 `integers` (C order) beside x.
+    (the others float32), or int8 or uint8 with the query as int16 `integers` beside x (C order,
+    zeros behind it up to a multiple of 32).
     """
     cdef Search s
     cdef int status

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "integers.h"
+#include "wide_sums.h"
 
 namespace fm {
 
@@ -103,23 +104,24 @@ template <class T, int n> FM_INLINE void vsum_each(vec<T> *v, T *sums) {
     for (int i = 0; i < (n + lanes - 1) / lanes; i++) vstore(sums + i * lanes, v[i]);
 }
 
-// to[j] lane i = from[i * stride + j] for i < rows, j < cols, both at most lanes; other lanes are 0.
-template <class T>
-FM_INLINE void load_transposed(const T *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t cols,
+// to[j] lane i = from[i * stride + j] as a T for i < rows, j < cols, both at most lanes; other lanes
+// are 0.
+template <class T, class Source>
+FM_INLINE void load_transposed(const Source *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t cols,
                                vec<T> *to) {
     constexpr ptrdiff_t lanes = FASTMATH_ML_VECTOR_BYTES / ptrdiff_t(sizeof(T));
     vec<T> block[lanes];
 #pragma GCC unroll 16
     for (ptrdiff_t i = 0; i < lanes; i++)
-        if (i < rows) block[i] = vload_partial(from + i * stride, cols);
+        if (i < rows) block[i] = load_as(T{}, from + i * stride, cols);
     vtranspose(block);
 #pragma GCC unroll 16
     for (ptrdiff_t j = 0; j < lanes; j++) to[j] = block[j];
 }
 
-// The way back: to[i * stride + j] = from[j] lane i.
-template <class T>
-FM_INLINE void store_transposed(const vec<T> *from, T *to, ptrdiff_t stride, ptrdiff_t rows,
+// The way back, rounded once: to[i * stride + j] = from[j] lane i.
+template <class T, class Result>
+FM_INLINE void store_transposed(const vec<T> *from, Result *to, ptrdiff_t stride, ptrdiff_t rows,
                                 ptrdiff_t cols) {
     constexpr ptrdiff_t lanes = FASTMATH_ML_VECTOR_BYTES / ptrdiff_t(sizeof(T));
     vec<T> block[lanes];
@@ -128,7 +130,7 @@ FM_INLINE void store_transposed(const vec<T> *from, T *to, ptrdiff_t stride, ptr
     vtranspose(block);
 #pragma GCC unroll 16
     for (ptrdiff_t i = 0; i < lanes; i++)
-        if (i < rows) vstore_partial(to + i * stride, block[i], cols);
+        if (i < rows) store_narrow(to + i * stride, block[i], cols);
 }
 
 // The transposing copy of `width` <= span rows with unit stride along the depth, in blocks of

@@ -18,15 +18,15 @@ FM_INLINE wide load_wide(const float *p) {
     return wide(__builtin_convertvector(x, wide::native));
 }
 FM_INLINE wide load_wide(const double *p, ptrdiff_t n) { return vload_partial(p, n); }
-FM_INLINE wide load_wide(const float *p, ptrdiff_t n) {
-    float copy[vlanes(0.0)] = {};
-    for (ptrdiff_t i = 0; i < n; i++) copy[i] = p[i];
-    return load_wide(copy);
-}
+FM_INLINE wide load_wide(const float *p, ptrdiff_t n) { return vwiden_low(vload_partial(p, n)); }
 FM_INLINE void store_narrow(double *p, wide x) { vstore(p, x); }
 FM_INLINE void store_narrow(float *p, wide x) {
     *reinterpret_cast<half_floats *>(p) = __builtin_convertvector(x.v, own_half_floats);
 }
+// The first n elements.
+FM_INLINE void store_narrow(float *p, vec<float> x, ptrdiff_t n) { vstore_partial(p, x, n); }
+FM_INLINE void store_narrow(double *p, wide x, ptrdiff_t n) { vstore_partial(p, x, n); }
+FM_INLINE void store_narrow(float *p, wide x, ptrdiff_t n) { vstore_partial(p, vnarrow(x, x), n); }
 
 // n elements of a vector of the first argument's type, other lanes 0.
 FM_INLINE vec<float> load_as(float, const float *p, ptrdiff_t n) {
