@@ -10,6 +10,7 @@ the folder of the best level in front of its search path, so that importers neve
 
 import copy
 import os
+import pathlib
 import platform
 import re
 
@@ -116,7 +117,17 @@ def generated_sources():
     ]
     # Beside the sources: in a build directory Cython would also put copies of the headers, which a
     # compiler then finds first, stale or not.
-    generated = cythonize(modules, compiler_directives=DIRECTIVES, include_path=["."])
+    # NumPy's declarations come into them, and interpreters that share a checkout need not have the
+    # same NumPy.
+    stamp, made_by = pathlib.Path("build/generated-with"), f"NumPy {numpy.__version__}"
+    generated = cythonize(
+        modules,
+        compiler_directives=DIRECTIVES,
+        include_path=["."],
+        force=not stamp.exists() or stamp.read_text() != made_by,
+    )
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(made_by)
     return {ext.name.split(".")[-1]: ext.sources for ext in generated}
 
 

@@ -10,10 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import as_array, as_result, check_out, ready
-from ._kernels.products import matmul_stack, product_plain
-
-# The value with which NumPy marks an option that was not given.
-NO_VALUE: Any = np._NoValue
+from ._kernels.products import NO_VALUE, matmul_stack
 
 
 def with_options(
@@ -30,23 +27,7 @@ def with_options(
     subok: bool,
     signature: Any,
 ) -> Any:
-    """The kernels where they can do it and no option but dtype is given, else NumPy's own."""
-    if function is not np.matmul:  # which has tried that
-        result = product_plain(
-            x1,
-            x2,
-            out,
-            *_CORE_AXES[function],
-            axes,
-            axis,
-            keepdims,
-            casting,
-            order,
-            dtype,
-            signature,
-        )
-        if result is not None:
-            return result
+    """What product_plain left: the kernels where no option but dtype is given, else NumPy's own."""
     options = {
         "axes": (axes, NO_VALUE),
         "axis": (axis, NO_VALUE),

@@ -276,7 +276,9 @@ def test_stubs_say_what_the_compiled_modules_have(name):
     module = importlib.import_module(f"fastmath_ml._kernels.{name}")
     stub = importlib.resources.files("fastmath_ml").joinpath("_kernels", f"{name}.pyi")
     declared = {
-        node.name: [arg.arg for arg in (*node.args.args, *node.args.kwonlyargs)]
+        node.name: [
+            arg.arg for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        ]
         for node in ast.parse(stub.read_text() if stub.is_file() else "").body
         if isinstance(node, ast.FunctionDef)
     }

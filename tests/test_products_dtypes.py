@@ -65,6 +65,20 @@ def test_integers_are_exact_and_wrap_as_in_numpy(rng, chars, shape):
     assert_like_numpy(np.asfortranarray(a), np.asfortranarray(b))
 
 
+@pytest.mark.parametrize("chars", ["bb", "BB", "bB", "Bb"])
+@pytest.mark.parametrize(
+    "shape", [(20, 1541, 40), (150, 1541, 70), (30, 12_303, 70), (150, 12_302, 70), (150, 41, 1100)]
+)
+def test_bytes_of_several_depth_blocks_and_chunks(rng, chars, shape):
+    n_rows, depth, n_cols = shape
+    a, b = numbers(rng, (n_rows, depth), chars[0]), numbers(rng, (depth, n_cols), chars[1])
+    for x in (a[0], b[:, 0]):  # the largest sums there can be
+        x[:] = np.iinfo(x.dtype).min or np.iinfo(x.dtype).max
+    a[1] = np.iinfo(a.dtype).max
+    assert_like_numpy(a, b, dtype=np.int32)
+    assert_like_numpy(np.asfortranarray(a), np.asfortranarray(b), dtype=np.int32)
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("chars", ["ee", "eb", "Be", "ef", "fe", "ed", "fh", "if", "qd", "?f"])
 def test_floats_are_summed_in_the_wider_dtype(rng, chars, shape):

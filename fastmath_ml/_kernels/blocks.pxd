@@ -6,9 +6,10 @@ ctypedef void (*finishing_tile)(Py_ssize_t rows, Py_ssize_t cols, const void* x,
                                 Py_ssize_t c_row, bint accumulate) noexcept nogil
 
 # What the elements are while they are multiplied: float32 and float64; unsigned integers of 32 or
-# 64 bits, which wrap; or pairs of int16 whose products are summed modulo 2^32 (integers.h).
+# 64 bits, which wrap; or pairs of int16 or quads of bytes whose products are summed modulo 2^32
+# (integers.h).
 cdef enum computed_type:
-    FLOATING, INTEGERS, PAIRS
+    FLOATING, INTEGERS, PAIRS, QUADS
 
 # C = finish((row_scale A) (B col_scale)). Strides count elements; C has unit column stride.
 # A product of zeroed memory with sizes, pointers and strides filled in is one of plain float
@@ -18,10 +19,10 @@ cdef struct Product:
     computed_type computed
     int a_type, b_type, c_type      # element_type of convert.h; 0 (AS_COMPUTED): nothing to convert
     Py_ssize_t n_rows, n_cols
-    Py_ssize_t depth                # for pairs: the number of pairs
-    bint odd_depth                  # the last pair has only one element
+    Py_ssize_t depth                # for pairs and quads: the number of them
+    Py_ssize_t last                 # elements of the last of them, where it is not whole; else 0
     const void* a
-    Py_ssize_t a_row, a_depth       # a_depth: from one element to the next, pairs or not
+    Py_ssize_t a_row, a_depth       # a_depth: from one element to the next, in pairs or not
     const void* b
     Py_ssize_t b_depth, b_col
     void* c

@@ -32,8 +32,8 @@ from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 from fastmath_ml._kernels.convert cimport (
-    AS_COMPUTED, cpu_has_fused_pairs, element_bytes, fused_pair, pack_operand, pair,
-    subtract_from_steps,
+    AS_COMPUTED, INT8, UINT8, cpu_has_vnni, element_bytes, fused_pair, pack_operand, pair, quad,
+    shift_columns, shift_rows, subtract_from_steps,
 )
 from fastmath_ml._kernels.depth_slices cimport multiply_slices, sliced_product
 from fastmath_ml._kernels.gram cimport gram_product, multiply_gram
@@ -42,7 +42,8 @@ from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratc
 from fastmath_ml._kernels.prefetch cimport bring_lines, prefetch_l2
 from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.tile cimport (
-    ceil_div, even_height, keep, keep_packed, operands, tile_cols, tile_product, tile_rows,
+    ceil_div, even_height, keep, keep_packed, lines_asked, operands, tile_cols, tile_product,
+    tile_rows, tile_terms, with_terms,
 )
 from fastmath_ml._kernels.tiny_products cimport multiply_tiny, tiny_products
 
@@ -55,6 +56,7 @@ ctypedef fused number:
     uint64_t
     pair
     fused_pair
+    quad
 
 cdef enum:
     # Packed chunk of B: depth and bytes.
@@ -102,7 +104,8 @@ cdef Py_ssize_t row_block_bytes = max(64 << 10, (cpu.cache_bytes()[1] or (512 <<
 
 # Which `number` a product computes in.
 cdef enum number_type:
-    FLOAT32_NUMBER, FLOAT64_NUMBER, UINT32_NUMBER, UINT64_NUMBER, PAIR_NUMBER, FUSED_PAIR_NUMBER
+    FLOAT32_NUMBER, FLOAT64_NUMBER, UINT32_NUMBER, UINT64_NUMBER
+    PAIR_NUMBER, FUSED_PAIR_NUMBER, QUAD_NUMBER
 
 
 # How one product is cut. The columns and the depth are those of the current chunk of B.
@@ -116,6 +119,8 @@ cdef struct Plan:
     Py_ssize_t row_block, n_row_blocks          # rows of a task
     Py_ssize_t col_group                        # columns of a task or its squares, whole panels
     void* packed_b                              # NULL: B is read in place, or:
+    quad* col_terms                             # of quads: those of a depth block,
+    Py_ssize_t term_step                        # and from one depth block to the next
     bint flat                                   # each task packs its part of B
     bint pack_a
     bint bring_rows                             # A is read in place, and comes from memory
@@ -125,8 +130,10 @@ cdef struct Plan:
     number_type number
 
 
-cdef inline bint is_pair(number zero) noexcept nogil:
-    return number is pair or number is fused_pair
+cdef inline Py_ssize_t step_elements(number zero) noexcept nogil:
+    if number is quad:
+        return 4
+    return 2 if number is pair or number is fused_pair else 1
 
 
 cdef inline void shift_panel(const Product* p, Py_ssize_t first, floating* panel, Py_ssize_t width,
@@ -147,7 +154,7 @@ cdef void pack_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_p
     """
     cdef const Product* p = plan.product
     cdef Py_ssize_t size = element_bytes[p.b_type] if p.b_type else <Py_ssize_t>sizeof(number)
-    cdef Py_ssize_t width = tile_cols(zero), elements = 2 if is_pair(zero) else 1
+    cdef Py_ssize_t width = tile_cols(zero), elements = step_elements(zero)
     cdef Py_ssize_t slice_steps = PACK_STEPS if p.b_col == 1 else depth
     cdef Py_ssize_t step = 0, steps, panel, col, row
     cdef const char* b
@@ -167,7 +174,7 @@ cdef void pack_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_p
                     prefetch_l2(ahead + row * elements * p.b_depth * size)
                     prefetch_l2(ahead + row * elements * p.b_depth * size + 64)
             pack_operand(p.b_type, min(plan.origin + (panel + 1) * width, plan.end_col) - col,
-                         steps, p.odd_depth and first_depth + step + steps == p.depth,
+                         steps, p.last if first_depth + step + steps == p.depth else 0,
                          b + col * p.b_col * size, p.b_col, p.b_depth, scale,
                          to + (panel - first_panel) * width * depth + step * width, width, False)
             if number is float or number is double:
@@ -177,11 +184,45 @@ cdef void pack_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_p
         step += steps
 
 
+cdef inline uint32_t row_shift(const Product* p) noexcept nogil:
+    """What is added to the elements of A, and alpha in convert.h."""
+    return 128 if p.a_type == INT8 else 0
+
+
+cdef inline uint32_t col_shift(const Product* p) noexcept nogil:
+    """What is taken from the elements of B, and beta in convert.h."""
+    return 128 if p.b_type == UINT8 else 0
+
+
+cdef inline uint32_t flipped_bits(uint32_t shift) noexcept nogil:
+    return shift * 0x01010101
+
+
+cdef void shift_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_panel,
+                       Py_ssize_t depth, quad* packed, quad* terms) noexcept nogil:
+    """Shift the bytes of panels of B that were packed for so many steps; their terms."""
+    cdef const Product* p = plan.product
+    cdef uint32_t alpha = row_shift(p), beta = col_shift(p)
+    cdef Py_ssize_t width = tile_cols(quad()), panel, cols, block, steps
+    for panel in range(end_panel - first_panel):
+        cols = plan.origin + (first_panel + panel) * width
+        cols = min(cols + width, plan.end_col) - max(cols, plan.first_col)
+        block = 0
+        while block < depth:
+            steps = min(plan.depth_block, depth - block)
+            shift_columns(packed + (panel * depth + block) * width, cols, width, steps,
+                          flipped_bits(beta), -alpha, -alpha * beta * 4 * <uint32_t>steps,
+                          terms + block // plan.depth_block * plan.term_step + panel * width)
+            block += steps
+
+
 cdef void pack_b(Py_ssize_t begin, Py_ssize_t end, Plan* plan, number zero) noexcept nogil:
     """Pack the panels [begin, end) of the current chunk of B."""
-    cdef Py_ssize_t depth = plan.end_depth - plan.first_depth
-    pack_panels(plan, begin, end, plan.first_depth, depth,
-                <number*>plan.packed_b + begin * tile_cols(zero) * depth, zero)
+    cdef Py_ssize_t depth = plan.end_depth - plan.first_depth, width = tile_cols(zero)
+    cdef number* to = <number*>plan.packed_b + begin * width * depth
+    pack_panels(plan, begin, end, plan.first_depth, depth, to, zero)
+    if number is quad:
+        shift_panels(plan, begin, end, depth, to, plan.col_terms + begin * width)
 
 
 cdef void pack_b_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
@@ -196,28 +237,36 @@ cdef void pack_b_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept 
         pack_b(begin, end, plan, <uint64_t>0)
     elif plan.number == PAIR_NUMBER:
         pack_b(begin, end, plan, pair())
-    else:
+    elif plan.number == FUSED_PAIR_NUMBER:
         pack_b(begin, end, plan, fused_pair())
+    else:
+        pack_b(begin, end, plan, quad())
 
 
 cdef void pack_a_block(Plan* plan, Py_ssize_t first_row, Py_ssize_t end_row,
-                       Py_ssize_t first_depth, Py_ssize_t depth, number* to,
+                       Py_ssize_t first_depth, Py_ssize_t depth, number* to, quad* terms,
                        number zero) noexcept nogil:
-    """Pack rows of A over a depth block, one after the other in panels of the tiles' heights."""
+    """Pack rows of A over a depth block, one after the other in panels of the tiles' heights.
+
+    terms: of quads, for each row.
+    """
     cdef const Product* p = plan.product
     cdef Py_ssize_t size = element_bytes[p.a_type] if p.a_type else <Py_ssize_t>sizeof(number)
-    cdef Py_ssize_t steps = first_depth * (2 if is_pair(zero) else 1), row = first_row, rows
+    cdef Py_ssize_t steps = first_depth * step_elements(zero), row = first_row, rows
     cdef const number* scale = NULL
     while row < end_row:
         rows = even_height(end_row - row, plan.max_height)
         if p.row_scale != NULL:
             scale = <const number*>p.row_scale + row
-        pack_operand(p.a_type, rows, depth, p.odd_depth and first_depth + depth == p.depth,
+        pack_operand(p.a_type, rows, depth, p.last if first_depth + depth == p.depth else 0,
                      <const char*>p.a + (row * p.a_row + steps * p.a_depth) * size,
                      p.a_row, p.a_depth, scale, to + (row - first_row) * depth, rows, True)
         if number is float or number is double:
             if p.shift != NULL:
                 shift_panel(p, row, to + (row - first_row) * depth, rows, rows, depth)
+        if number is quad:
+            shift_rows(to + (row - first_row) * depth, rows, rows, depth,
+                       flipped_bits(row_shift(p)), col_shift(p), 0, terms + row - first_row)
         row += rows
 
 
@@ -243,6 +292,9 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
     cdef number* packed_a = NULL
     cdef number* packed_b = NULL
     cdef number* c
+    cdef quad* row_terms = NULL
+    cdef quad* col_terms = NULL
+    cdef tile_terms terms
     if first_col >= end_col:
         return
     first_panel = (first_col - plan.origin) // width
@@ -250,29 +302,39 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
     if plan.pack_a:
         packed_a = <number*>thread_scratch(
             SCRATCH_A,
-            (n_rows * min(plan.depth_block, chunk_depth) + lanes) * sizeof(number))
+            (n_rows * (min(plan.depth_block, chunk_depth) + 1) + lanes) * sizeof(number))
     if plan.flat:
         packed_b = <number*>thread_scratch(
-            SCRATCH_B, (end_panel - first_panel) * width * min(plan.depth_block, chunk_depth)
-            * sizeof(number))
+            SCRATCH_B, (end_panel - first_panel) * width
+            * (min(plan.depth_block, chunk_depth) + 1) * sizeof(number))
     if (plan.pack_a and packed_a == NULL) or (plan.flat and packed_b == NULL):
         plan.out_of_memory = True
         return
     x.context = p.context
+    if number is quad:
+        # Behind what is packed.
+        row_terms = packed_a + n_rows * min(plan.depth_block, chunk_depth) + lanes
+        x.context = &terms
     depth_at = plan.first_depth
     while depth_at < plan.end_depth:
         x.depth = min(plan.depth_block, plan.end_depth - depth_at)
         finishing = p.finish != NULL and depth_at + x.depth == p.depth
         adding = p.accumulate or depth_at != 0
         if plan.pack_a:
-            pack_a_block(plan, first_row, end_row, depth_at, x.depth, packed_a, zero)
+            pack_a_block(plan, first_row, end_row, depth_at, x.depth, packed_a, row_terms, zero)
         # Where panel k of B starts at this depth: packed_b + k * panel_step.
         if plan.flat:
             pack_panels(plan, first_panel, end_panel, depth_at, x.depth, packed_b, zero)
             panel_step = width * x.depth
+            if number is quad:
+                col_terms = packed_b + (end_panel - first_panel) * panel_step
+                shift_panels(plan, first_panel, end_panel, x.depth, packed_b, col_terms)
         elif plan.packed_b != NULL:
             packed_b = <number*>plan.packed_b + (depth_at - plan.first_depth) * width
             panel_step = width * chunk_depth
+            if number is quad:
+                col_terms = (plan.col_terms + first_panel * width
+                             + (depth_at - plan.first_depth) // plan.depth_block * plan.term_step)
         # Deep products keep a panel of B in L1 and go down the rows. Where all panels of B stay in
         # L2 one row of tiles goes across them instead, which writes C in long runs.
         across = x.depth * (end_col - first_col) * <Py_ssize_t>sizeof(number) <= row_block_bytes
@@ -331,9 +393,13 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
                             p.finish(rows, cols, &x, c, p.c_row, adding)
                         else:
                             tile_product(rows, cols, x, c, p.c_row, adding, keep())
+                    elif number is quad:
+                        terms.rows = row_terms + row - first_row
+                        terms.cols = col_terms + (panel - first_panel) * width
+                        tile_product(rows, cols, x, c, p.c_row, adding, with_terms())
                     else:
                         tile_product(rows, cols, x, c, p.c_row, adding, keep_packed())
-                    x.next += x.depth // 4 * (64 // <Py_ssize_t>sizeof(number))
+                    x.next += lines_asked(rows, cols, x) * (64 // <Py_ssize_t>sizeof(number))
                     row += rows
                 col += cols
             group_row = group_end
@@ -376,8 +442,10 @@ cdef void compute_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept
         compute(begin, end, plan, <uint64_t>0)
     elif plan.number == PAIR_NUMBER:
         compute(begin, end, plan, pair())
-    else:
+    elif plan.number == FUSED_PAIR_NUMBER:
         compute(begin, end, plan, fused_pair())
+    else:
+        compute(begin, end, plan, quad())
 
 
 cdef int run_chunk(Plan* plan, double work_ns, double chunk_bytes,
@@ -516,9 +584,13 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
                 chunk_depth = min(p.depth, plan.depth_block)
         chunk_cols = min((n_col_panels + 1) * width,
                          CHUNK_BYTES // (chunk_depth * <Py_ssize_t>sizeof(number)) // width * width)
-        plan.packed_b = thread_scratch(SCRATCH_B, chunk_depth * chunk_cols * sizeof(number))
+        plan.packed_b = thread_scratch(SCRATCH_B, (
+            chunk_depth + ceil_div(chunk_depth, plan.depth_block)) * chunk_cols * sizeof(number))
         if plan.packed_b == NULL:
             return OUT_OF_MEMORY
+        if number is quad:
+            plan.col_terms = <quad*>plan.packed_b + chunk_depth * chunk_cols
+            plan.term_step = chunk_cols
     plan.origin = 0 if plan.mirrored else aligned_origin(p, width)
     while plan.first_col < p.n_cols:
         plan.end_col = min(plan.origin + chunk_cols, p.n_cols)
@@ -645,8 +717,10 @@ cdef int multiply_blocks(const Product* p) except -1 nogil:
         if p.itemsize == 4:
             return multiply_as(p, FLOAT32_NUMBER, <float>0)
         return multiply_as(p, FLOAT64_NUMBER, <double>0)
+    if p.computed == QUADS:
+        return multiply_as(p, QUAD_NUMBER, quad())
     if p.computed == PAIRS:
-        if cpu_has_fused_pairs():
+        if cpu_has_vnni():
             return multiply_as(p, FUSED_PAIR_NUMBER, fused_pair())
         return multiply_as(p, PAIR_NUMBER, pair())
     if p.itemsize == 4:

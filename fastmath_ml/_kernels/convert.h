@@ -1,6 +1,6 @@
 // Operands and results in other types than the one that is computed in.
 //
-// A product computes in float, double, uint32_t, uint64_t or pairs of int16 (integers.h). Operands of
+// A product computes in float, double, uint32_t, uint64_t, pairs or quads (integers.h). Operands of
 // other types are converted while they are packed, a slice of a panel at a time through a buffer in
 // the L1 cache, so that one register tile serves them all; results are converted row by row.
 //
@@ -40,6 +40,9 @@ template <class S> FM_INLINE uint32_t low_half(S x) { return uint16_t(converted<
 
 // How many elements of the operand one step of the depth takes.
 template <class T> constexpr ptrdiff_t step_elements() {
+#if FM_HAS_VNNI
+    if (std::is_same_v<T, quad>) return 4;
+#endif
     return std::is_same_v<T, pair> || std::is_same_v<T, fused_pair> ? 2 : 1;
 }
 
@@ -55,24 +58,41 @@ FM_INLINE void pack_as_bits(ptrdiff_t width, ptrdiff_t depth, const T *from, ptr
                      spill);
 }
 
-// One run of n steps: to[p] of from[p * stride], or of the two elements of a pair that are
-// `pair_stride` apart; `odd` says that the last pair has only one.
+// The first n <= step_elements() of a step, `stride` apart, as its bits; those that are not there are 0.
+template <class T, class S> FM_INLINE uint32_t step_bits(const S *from, ptrdiff_t stride, ptrdiff_t n) {
+    constexpr int elements = step_elements<T>(), width = 32 / elements;
+    uint32_t bits = 0;
+#pragma GCC unroll 4
+    for (int k = 0; k < elements; k++)
+        if (k < n) {
+            const uint32_t element = uint32_t(converted<int32_t>(from[k * stride]));
+            bits |= (element & (0xffffffffu >> (32 - width))) << (k * width);
+        }
+    return bits;
+}
+
+// One run of n steps: to[p] of from[p * stride], or of the elements of a step that are `step_stride`
+// apart, of which the last step has only `last` where that is not 0.
 template <class T, class S>
-FM_INLINE void convert_run(ptrdiff_t n, const S *from, ptrdiff_t stride, ptrdiff_t pair_stride,
-                           bool odd, T *to) {
-    if constexpr (step_elements<T>() == 2) {
-        const ptrdiff_t whole = odd ? n - 1 : n;
-        if (stride == 2 && pair_stride == 1 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
-            // Neighbours in memory stay neighbours: a plain widening of bytes.
-            typedef uint16_t half __attribute__((may_alias));
-            half *halves = reinterpret_cast<half *>(to);
-            for (ptrdiff_t q = 0; q < 2 * whole; q++) halves[q] = uint16_t(low_half(from[q]));
+FM_INLINE void convert_run(ptrdiff_t n, const S *from, ptrdiff_t stride, ptrdiff_t step_stride,
+                           ptrdiff_t last, T *to) {
+    constexpr ptrdiff_t elements = step_elements<T>();
+    if constexpr (elements > 1) {
+        const ptrdiff_t whole = last ? n - 1 : n;
+        if (stride == elements && step_stride == 1 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+            // Neighbours in memory stay neighbours.
+            if constexpr (elements == 4) {
+                memcpy(to, from, size_t(elements * whole));
+            } else {
+                typedef uint16_t half __attribute__((may_alias));
+                half *halves = reinterpret_cast<half *>(to);
+                for (ptrdiff_t q = 0; q < elements * whole; q++) halves[q] = uint16_t(low_half(from[q]));
+            }
         } else {
             for (ptrdiff_t p = 0; p < whole; p++)
-                to[p].bits =
-                    low_half(from[p * stride]) | low_half(from[p * stride + pair_stride]) << 16;
+                to[p].bits = step_bits<T>(from + p * stride, step_stride, elements);
         }
-        if (odd) to[whole].bits = low_half(from[whole * stride]);
+        if (last) to[whole].bits = step_bits<T>(from + whole * stride, step_stride, last);
     } else {
         ptrdiff_t p = 0;
         if constexpr (is_half<S> && std::is_same_v<T, float>)
@@ -83,34 +103,35 @@ FM_INLINE void convert_run(ptrdiff_t n, const S *from, ptrdiff_t stride, ptrdiff
 }
 
 // pack_panel of transpose.h for an operand of type S, at most as wide as a tile. `depth` counts
-// steps; with `odd` the last of them has only one element.
+// steps; the last of them has only `last` elements where that is not 0.
 template <class T, class S>
-void pack_converted(ptrdiff_t width, ptrdiff_t depth, bool odd, const S *from, ptrdiff_t stride,
-                    ptrdiff_t depth_stride, T *to, ptrdiff_t to_stride, bool spill) {
+void pack_converted(ptrdiff_t width, ptrdiff_t depth, ptrdiff_t last, const S *from,
+                    ptrdiff_t stride, ptrdiff_t depth_stride, T *to, ptrdiff_t to_stride,
+                    bool spill) {
     constexpr ptrdiff_t slice = 64, elements = step_elements<T>();
     constexpr ptrdiff_t cols = tile_cols(T{}), rows = tile_rows(T{});
     T buffer[slice * (cols > rows ? cols : rows)];
     for (ptrdiff_t p = 0; p < depth; p += slice) {
         const ptrdiff_t steps = depth - p < slice ? depth - p : slice;
-        const bool ends_odd = odd && p + steps == depth;
+        const ptrdiff_t slice_last = p + steps == depth ? last : 0;
         const S *at = from + p * elements * depth_stride;
         T *panel = to + p * to_stride;
         if (depth_stride == 1) {
             for (ptrdiff_t i = 0; i < width; i++)
-                convert_run(steps, at + i * stride, elements, 1, ends_odd, buffer + i * slice);
+                convert_run(steps, at + i * stride, elements, 1, slice_last, buffer + i * slice);
             pack_as_bits<T>(width, steps, buffer, slice, 1, nullptr, panel, to_stride, spill);
         } else {
             // A step is a run along the width of the panel.
             for (ptrdiff_t q = 0; q < steps; q++, at += elements * depth_stride) {
                 T *step = panel + q * to_stride;
-                if (ends_odd && q == steps - 1) {
-                    if constexpr (elements == 2)
+                if (slice_last && q == steps - 1) {
+                    if constexpr (elements > 1)
                         for (ptrdiff_t i = 0; i < width; i++)
-                            step[i].bits = low_half(at[i * stride]);
+                            step[i].bits = step_bits<T>(at + i * stride, depth_stride, slice_last);
                 } else if (stride == 1) {
-                    convert_run(width, at, 1, depth_stride, false, step);
+                    convert_run(width, at, 1, depth_stride, 0, step);
                 } else {
-                    convert_run(width, at, stride, depth_stride, false, step);
+                    convert_run(width, at, stride, depth_stride, 0, step);
                 }
             }
         }
@@ -121,9 +142,13 @@ template <class T, class Body> FM_INLINE void with_element_type(int type, Body b
     switch (type) {
     case INT8: return body((const int8_t *)nullptr);
     case UINT8: return body((const uint8_t *)nullptr);
-    case BOOL: return body((const boolean *)nullptr);
-    case INT16: return body((const int16_t *)nullptr);
-    case UINT16: return body((const uint16_t *)nullptr);
+    }
+    if constexpr (step_elements<T>() <= 2) {
+        switch (type) {
+        case BOOL: return body((const boolean *)nullptr);
+        case INT16: return body((const int16_t *)nullptr);
+        case UINT16: return body((const uint16_t *)nullptr);
+        }
     }
     if constexpr (step_elements<T>() == 1) {
         switch (type) {
@@ -147,7 +172,7 @@ constexpr ptrdiff_t element_bytes[] = {0, 2, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 1}
 
 // pack_panel, or pack_converted where the operand is not AS_COMPUTED.
 template <class T>
-void pack_operand(int type, ptrdiff_t width, ptrdiff_t depth, bool odd, const void *from,
+void pack_operand(int type, ptrdiff_t width, ptrdiff_t depth, ptrdiff_t last, const void *from,
                   ptrdiff_t stride, ptrdiff_t depth_stride, const T *scale, T *to,
                   ptrdiff_t to_stride, bool spill) {
     if (type == AS_COMPUTED)
@@ -156,7 +181,7 @@ void pack_operand(int type, ptrdiff_t width, ptrdiff_t depth, bool odd, const vo
     // Both kinds of pairs are the same in memory.
     typedef std::conditional_t<step_elements<T>() == 2, pair, T> converted;
     with_element_type<T>(type, [&](auto *typed) {
-        pack_converted(width, depth, odd, static_cast<decltype(typed)>(from), stride, depth_stride,
+        pack_converted(width, depth, last, static_cast<decltype(typed)>(from), stride, depth_stride,
                        reinterpret_cast<converted *>(to), to_stride, spill);
     });
 }
@@ -180,6 +205,42 @@ void subtract_from_steps(T *packed, ptrdiff_t stride, ptrdiff_t width, ptrdiff_t
         }
     }
 }
+
+// ---- bytes that are shifted ----
+//
+// A product of quads multiplies a' = a + alpha, without sign, by b' = b - beta, with it: alpha is 128
+// where a has a sign, beta where b has none, else they are 0. Over n elements of the depth
+//
+//     sum a b = sum a' b' + beta sum a' - alpha sum b' - alpha beta n
+//
+// and what stands behind sum a' b' are a term of the row and one of the column, with which the sums of
+// a tile begin (with_terms of tile.h).
+
+#if FM_HAS_VNNI
+// Flips the bits of `flip` in a packed panel, steps of `width` quads `stride` apart, and
+// terms[i] = factor * (the sum of the bytes of row or column i) + constant.
+template <bool of_a>
+FM_INLINE void shift_bytes(quad *panel, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t steps,
+                           uint32_t flip, uint32_t factor, uint32_t constant, quad *terms) {
+    const ptrdiff_t lanes = vlanes(quad{});
+    const vec<quad> ones = vset(quad{0x01010101});
+    for (ptrdiff_t i = 0; i < width; i += lanes) {
+        const ptrdiff_t n = width - i < lanes ? width - i : lanes;
+        vec<quad> sum;
+        for (ptrdiff_t step = 0; step < steps; step++) {
+            quad *at = panel + step * stride + i;
+            const vec<quad> x(vload_partial(at, n).v ^ flip);
+            vstore_partial(at, x, n);
+            sum = of_a ? vmul_add(x, ones, sum) : vmul_add(ones, x, sum);
+        }
+        vstore_partial(terms + i, vec<quad>(sum.v * factor + constant), n);
+    }
+}
+#else
+template <bool of_a>
+FM_INLINE void shift_bytes(quad *, ptrdiff_t, ptrdiff_t, ptrdiff_t, uint32_t, uint32_t, uint32_t,
+                           quad *) {}
+#endif
 
 // ---- results ----
 

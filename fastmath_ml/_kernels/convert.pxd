@@ -1,4 +1,7 @@
 # Cython's view of convert.h and integers.h; the headers say what each name means.
+from libc.stdint cimport uint32_t
+
+
 cdef extern from "integers.h" namespace "fm" nogil:
     cppclass pair:
         pair() noexcept
@@ -6,7 +9,10 @@ cdef extern from "integers.h" namespace "fm" nogil:
     cppclass fused_pair:
         fused_pair() noexcept
 
-    bint cpu_has_fused_pairs() noexcept
+    cppclass quad:
+        quad() noexcept
+
+    bint cpu_has_vnni() noexcept
 
 
 cdef extern from "convert.h" namespace "fm" nogil:
@@ -17,7 +23,13 @@ cdef extern from "convert.h" namespace "fm" nogil:
     const Py_ssize_t* element_bytes
     void subtract_from_steps[T](T* packed, Py_ssize_t stride, Py_ssize_t width, Py_ssize_t depth,
                                 const T* high, const T* low) noexcept
-    void pack_operand[T](int type, Py_ssize_t width, Py_ssize_t depth, bint odd,
+    void pack_operand[T](int type, Py_ssize_t width, Py_ssize_t depth, Py_ssize_t last,
                          const void* source, Py_ssize_t stride, Py_ssize_t depth_stride,
                          const T* scale, T* to, Py_ssize_t to_stride, bint spill) noexcept
+    void shift_rows "fm::shift_bytes<true>"(
+        quad* panel, Py_ssize_t width, Py_ssize_t stride, Py_ssize_t steps, uint32_t flip,
+        uint32_t factor, uint32_t constant, quad* terms) noexcept
+    void shift_columns "fm::shift_bytes<false>"(
+        quad* panel, Py_ssize_t width, Py_ssize_t stride, Py_ssize_t steps, uint32_t flip,
+        uint32_t factor, uint32_t constant, quad* terms) noexcept
     void convert_result[T](int type, Py_ssize_t n, const T* source, void* to) noexcept

@@ -98,7 +98,7 @@ template <class T> FM_ONE_COPY void multiply_gram(const gram_product<T> &g) {
                     tile.b = panels + (edge - width) * tile.depth + col - (edge - width);
                     tile_product(rows, end - col, tile, g.c + row * g.c_row + col, g.c_row,
                                  g.accumulate || block, keep());
-                    tile.next += tile.depth / 4 * (64 / ptrdiff_t(sizeof(T)));
+                    tile.next += lines_asked(rows, end - col, tile) * (64 / ptrdiff_t(sizeof(T)));
                 }
             }
         }

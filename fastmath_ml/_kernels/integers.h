@@ -9,6 +9,10 @@
 //     other x86              pmaddwd and an addition
 //     elsewhere              two multiplications of 32 bits
 //
+// `quad` is for integers of 8 bits where there is VNNI: four neighbours along the depth, bytes without
+// sign as the first factor and with it as the second (vpdpbusd), which makes four times as many
+// products. Operands of the other kind are shifted by 128 (convert.h).
+//
 // VNNI is not part of x86-64-v4, so it is asked for at run time and written as assembly: the
 // compiler stays at the level of the module.
 #ifndef FASTMATH_ML_INTEGERS_H
@@ -19,14 +23,18 @@
 namespace fm {
 
 struct pair { uint32_t bits; };
-struct fused_pair { uint32_t bits; };
 
 #if FM_X86 == 64
-#define FM_HAS_FUSED_PAIRS 1
-FM_INLINE bool cpu_has_fused_pairs() { return __builtin_cpu_supports("avx512vnni"); }
+#define FM_HAS_VNNI 1
+struct fused_pair { uint32_t bits; };
+struct quad { uint32_t bits; };
+FM_INLINE bool cpu_has_vnni() { return __builtin_cpu_supports("avx512vnni"); }
 #else
-#define FM_HAS_FUSED_PAIRS 0
-FM_INLINE bool cpu_has_fused_pairs() { return false; }
+// Names only: nothing is computed in them.
+#define FM_HAS_VNNI 0
+typedef pair fused_pair;
+typedef pair quad;
+FM_INLINE bool cpu_has_vnni() { return false; }
 #endif
 
 template <> struct lane<uint32_t> {
@@ -40,12 +48,10 @@ template <> struct lane<uint64_t> {
         __attribute__((vector_size(FASTMATH_ML_VECTOR_BYTES), aligned(8), may_alias));
 };
 template <> struct lane<pair> : lane<uint32_t> {};
-template <> struct lane<fused_pair> : lane<uint32_t> {};
 
 FM_INLINE vec<uint32_t> vset(uint32_t x) { return vec<uint32_t>(x - vec<uint32_t>().v); }
 FM_INLINE vec<uint64_t> vset(uint64_t x) { return vec<uint64_t>(x - vec<uint64_t>().v); }
 FM_INLINE vec<pair> vset(pair x) { return vec<pair>(vset(x.bits).v); }
-FM_INLINE vec<fused_pair> vset(fused_pair x) { return vec<fused_pair>(vset(x.bits).v); }
 
 // The bits travel as floats do.
 #define FM_INTEGER_LANES(type, same_size, native_vector)                                           \
@@ -59,7 +65,14 @@ FM_INLINE vec<fused_pair> vset(fused_pair x) { return vec<fused_pair>(vset(x.bit
 FM_INTEGER_LANES(uint32_t, float, native::f32)
 FM_INTEGER_LANES(uint64_t, double, native::f64)
 FM_INTEGER_LANES(pair, float, native::f32)
+#if FM_HAS_VNNI
+template <> struct lane<fused_pair> : lane<uint32_t> {};
+template <> struct lane<quad> : lane<uint32_t> {};
+FM_INLINE vec<fused_pair> vset(fused_pair x) { return vec<fused_pair>(vset(x.bits).v); }
+FM_INLINE vec<quad> vset(quad x) { return vec<quad>(vset(x.bits).v); }
 FM_INTEGER_LANES(fused_pair, float, native::f32)
+FM_INTEGER_LANES(quad, float, native::f32)
+#endif
 #undef FM_INTEGER_LANES
 
 FM_INLINE vec<uint32_t> vmul_add(vec<uint32_t> a, vec<uint32_t> b, vec<uint32_t> c) {
@@ -85,14 +98,14 @@ FM_INLINE vec<pair> vmul_add(vec<pair> a, vec<pair> b, vec<pair> c) {
                      (vector)((ivector)(a.v << 16) >> 16) * (vector)((ivector)(b.v << 16) >> 16));
 #endif
 }
-#if FM_HAS_FUSED_PAIRS
+#if FM_HAS_VNNI
 FM_INLINE vec<fused_pair> vmul_add(vec<fused_pair> a, vec<fused_pair> b, vec<fused_pair> c) {
     asm("vpdpwssd %2, %1, %0" : "+v"(c.v) : "v"(a.v), "v"(b.v));
     return c;
 }
-#else
-FM_INLINE vec<fused_pair> vmul_add(vec<fused_pair> a, vec<fused_pair> b, vec<fused_pair> c) {
-    return vec<fused_pair>(vmul_add(vec<pair>(a.v), vec<pair>(b.v), vec<pair>(c.v)).v);
+FM_INLINE vec<quad> vmul_add(vec<quad> a, vec<quad> b, vec<quad> c) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(c.v) : "v"(a.v), "v"(b.v));
+    return c;
 }
 #endif
 

@@ -36,7 +36,7 @@ __attribute__((noinline)) void sum_chains(const operands<T> &x, T *sums) {
                                                            left < x.depth);
         part.a += part.depth * part.a_depth;
         part.b += part.depth * part.b_depth;
-        part.next += part.depth * 4 / ptrdiff_t(sizeof(T));
+        part.next += lines_asked(rows, 2 * vlanes(T{}), part) * (64 / ptrdiff_t(sizeof(T)));
     }
 }
 

@@ -86,6 +86,16 @@ struct keep_packed : keep {
     static constexpr bool packed_only = true;
 };
 
+// The same for sums of quads that begin with what the context, tile_terms, has for their row and column.
+#if FM_HAS_VNNI
+struct with_terms : keep_packed {};
+#else
+typedef keep_packed with_terms;
+#endif
+struct tile_terms {
+    const quad *rows, *cols;
+};
+
 // The same for sums that begin with those in C where others are added to C in the end: that is what
 // `accumulate` means to them.
 struct resume : keep_packed {};
@@ -176,6 +186,18 @@ template <class T, int rows, int vectors> struct tile {
         }
     }
 
+    template <int... i>
+    FM_ALWAYS_INLINE void begin(const tile_terms &terms, std::integer_sequence<int, i...>) {
+        vec<T> cols[vectors];
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; j++) cols[j] = vload(terms.cols + j * vlanes(T{}));
+        (begin_row<i>(vset(terms.rows[i]), cols), ...);
+    }
+    template <int i> FM_ALWAYS_INLINE void begin_row(vec<T> row, const vec<T> (&cols)[vectors]) {
+        sum[i][0] = row.v + cols[0].v;
+        if constexpr (vectors > 1) sum[i][1] = row.v + cols[1].v;
+    }
+
     template <bool tail, int... i>
     FM_ALWAYS_INLINE void load(const T *c, ptrdiff_t c_row, ptrdiff_t last,
                                std::integer_sequence<int, i...>) {
@@ -224,6 +246,10 @@ void product_tile(const operands<T> &x, T *c, ptrdiff_t c_row, ptrdiff_t last, b
         if (accumulate) t.template load<tail>(c, c_row, last, all);
         accumulate = false;
     }
+#if FM_HAS_VNNI
+    if constexpr (std::is_same_v<Finish, with_terms>)
+        t.begin(*static_cast<const tile_terms *>(x.context), all);
+#endif
     constexpr bool keeps = std::is_same_v<Finish, keep>;
     t.template multiply<unit_rows, tail, resumes, keeps>(x, last, c, c_row);
     typename Finish::template on<T> on(x);

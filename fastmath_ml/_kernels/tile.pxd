@@ -1,4 +1,7 @@
 # Cython's view of tile.h; the header says what each function means.
+from fastmath_ml._kernels.convert cimport quad
+
+
 cdef extern from "tile.h" namespace "fm" nogil:
     cppclass operands[T]:
         Py_ssize_t depth
@@ -17,6 +20,13 @@ cdef extern from "tile.h" namespace "fm" nogil:
 
     cppclass keep_packed:
         keep_packed() noexcept
+
+    cppclass with_terms:
+        with_terms() noexcept
+
+    cppclass tile_terms:
+        const quad* rows
+        const quad* cols
 
     Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept
     Py_ssize_t even_height(Py_ssize_t n, Py_ssize_t max_height) noexcept

@@ -34,7 +34,9 @@ from fastmath_ml._kernels.search_tile cimport (
     stream_rows, unpack_half,
 )
 from fastmath_ml._kernels.simd cimport vlanes
-from fastmath_ml._kernels.tile cimport ceil_div, even_height, operands, tile_cols, tile_rows
+from fastmath_ml._kernels.tile cimport (
+    ceil_div, even_height, lines_asked, operands, tile_cols, tile_rows,
+)
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
@@ -137,7 +139,7 @@ cdef inline void search_queries(const Search* s, const real* packed_x, Py_ssize_
         x.a = packed_x + row * s.depth
         x.a_depth = rows
         search_panel(rows, x, b, row, found, s.kind == SCALE)
-        x.next += s.depth // 4 * (64 // <Py_ssize_t>sizeof(real))
+        x.next += lines_asked(rows, width, x) * (64 // <Py_ssize_t>sizeof(real))
         row += rows
 
 
