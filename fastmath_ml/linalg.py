@@ -47,6 +47,7 @@ __all__ = [
 # Public functions: that is where their examples are looked for.
 for _function in (matmul, matvec, vecdot, vecmat):
     _function.__module__ = __name__
+del _function
 
 
 def gram(x: npt.ArrayLike, *, out: Any = None) -> Any:

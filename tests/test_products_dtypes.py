@@ -77,6 +77,33 @@ def test_bytes_of_several_depth_blocks_and_chunks(rng, chars, shape):
     a[1] = np.iinfo(a.dtype).max
     assert_like_numpy(a, b, dtype=np.int32)
     assert_like_numpy(np.asfortranarray(a), np.asfortranarray(b), dtype=np.int32)
+    assert_like_numpy(a, b)  # of 8 or 16 bits
+    # The first panel of columns is narrower where C begins between two cache lines.
+    guarded = np.full(n_rows * n_cols + 32, 77, np.int32)
+    out = guarded[3 : 3 + n_rows * n_cols].reshape(n_rows, n_cols)
+    fm.matmul(a, b, out=out, dtype=np.int32)
+    assert_same_bits(out, fm.matmul(a, b, dtype=np.int32))
+    assert (np.delete(guarded, np.s_[3 : 3 + out.size]) == 77).all()
+
+
+@pytest.mark.parametrize("function", ["matmul", "vecdot", "matvec", "vecmat"])
+@pytest.mark.parametrize("out_dtype", ["b", "i", "q", "f", "d"])
+@pytest.mark.parametrize("dtype", ["i", np.int64, np.dtype("f"), float, "O", "U3", "nonsense"])
+def test_dtype_beside_an_out_of_another(rng, function, out_dtype, dtype):
+    a, b = numbers(rng, (5, 6), "b"), numbers(rng, (6, 4), "b")
+    a, b = {
+        "matmul": (a, b), "vecdot": (a, b[:, 0]), "matvec": (a, b[:, 0]), "vecmat": (a[0], b)
+    }[function]  # fmt: skip
+    shape = getattr(np, function)(a, b).shape
+    ours, theirs = np.zeros(shape, out_dtype), np.zeros(shape, out_dtype)
+    try:
+        getattr(np, function)(a, b, out=theirs, dtype=dtype)
+    except TypeError:
+        with pytest.raises(TypeError):
+            getattr(fm, function)(a, b, out=ours, dtype=dtype)
+        return
+    assert getattr(fm, function)(a, b, out=ours, dtype=dtype) is ours
+    assert_same_bits(ours, theirs)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

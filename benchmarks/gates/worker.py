@@ -189,7 +189,8 @@ def growth(threads: str, key: str) -> None:
     from ..cases import BY_KEY
 
     found: dict[str, int] = {}
-    last = ["", 0]
+    # Compiled functions without a frame of Python in the package have no name but the case's.
+    last = [key, 0]
 
     def owner(frame):
         """Where in the package this is: the nearest of its functions below."""

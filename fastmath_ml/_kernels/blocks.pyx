@@ -33,7 +33,7 @@ from libc.string cimport memset
 
 from fastmath_ml._kernels.convert cimport (
     AS_COMPUTED, INT8, UINT8, cpu_has_vnni, element_bytes, fused_pair, pack_operand, pair, quad,
-    shift_columns, shift_rows, subtract_from_steps,
+    shift_bytes, step_elements, subtract_from_steps,
 )
 from fastmath_ml._kernels.depth_slices cimport multiply_slices, sliced_product
 from fastmath_ml._kernels.gram cimport gram_product, multiply_gram
@@ -119,8 +119,8 @@ cdef struct Plan:
     Py_ssize_t row_block, n_row_blocks          # rows of a task
     Py_ssize_t col_group                        # columns of a task or its squares, whole panels
     void* packed_b                              # NULL: B is read in place, or:
-    quad* col_terms                             # of quads: those of a depth block,
-    Py_ssize_t term_step                        # and from one depth block to the next
+    quad* col_terms                             # of quads: a term for each column of B,
+    Py_ssize_t term_step                        # and from those of a depth block to the next's
     bint flat                                   # each task packs its part of B
     bint pack_a
     bint bring_rows                             # A is read in place, and comes from memory
@@ -130,10 +130,10 @@ cdef struct Plan:
     number_type number
 
 
-cdef inline Py_ssize_t step_elements(number zero) noexcept nogil:
-    if number is quad:
-        return 4
-    return 2 if number is pair or number is fused_pair else 1
+cdef inline Py_ssize_t with_terms_of(Py_ssize_t depth, Py_ssize_t n_blocks,
+                                     number zero) noexcept nogil:
+    """Steps of packed memory: of quads there is a term behind them for each depth block."""
+    return depth + n_blocks if number is quad else depth
 
 
 cdef inline void shift_panel(const Product* p, Py_ssize_t first, floating* panel, Py_ssize_t width,
@@ -210,9 +210,9 @@ cdef void shift_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_
         block = 0
         while block < depth:
             steps = min(plan.depth_block, depth - block)
-            shift_columns(packed + (panel * depth + block) * width, cols, width, steps,
-                          flipped_bits(beta), -alpha, -alpha * beta * 4 * <uint32_t>steps,
-                          terms + block // plan.depth_block * plan.term_step + panel * width)
+            shift_bytes(False, packed + (panel * depth + block) * width, cols, width, steps,
+                        flipped_bits(beta), -alpha, -alpha * beta * 4 * <uint32_t>steps,
+                        terms + block // plan.depth_block * plan.term_step + panel * width)
             block += steps
 
 
@@ -265,8 +265,8 @@ cdef void pack_a_block(Plan* plan, Py_ssize_t first_row, Py_ssize_t end_row,
             if p.shift != NULL:
                 shift_panel(p, row, to + (row - first_row) * depth, rows, rows, depth)
         if number is quad:
-            shift_rows(to + (row - first_row) * depth, rows, rows, depth,
-                       flipped_bits(row_shift(p)), col_shift(p), 0, terms + row - first_row)
+            shift_bytes(True, to + (row - first_row) * depth, rows, rows, depth,
+                        flipped_bits(row_shift(p)), col_shift(p), 0, terms + row - first_row)
         row += rows
 
 
@@ -302,11 +302,12 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
     if plan.pack_a:
         packed_a = <number*>thread_scratch(
             SCRATCH_A,
-            (n_rows * (min(plan.depth_block, chunk_depth) + 1) + lanes) * sizeof(number))
+            (n_rows * with_terms_of(min(plan.depth_block, chunk_depth), 1, zero) + lanes)
+            * sizeof(number))
     if plan.flat:
         packed_b = <number*>thread_scratch(
             SCRATCH_B, (end_panel - first_panel) * width
-            * (min(plan.depth_block, chunk_depth) + 1) * sizeof(number))
+            * with_terms_of(min(plan.depth_block, chunk_depth), 1, zero) * sizeof(number))
     if (plan.pack_a and packed_a == NULL) or (plan.flat and packed_b == NULL):
         plan.out_of_memory = True
         return
@@ -584,8 +585,9 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
                 chunk_depth = min(p.depth, plan.depth_block)
         chunk_cols = min((n_col_panels + 1) * width,
                          CHUNK_BYTES // (chunk_depth * <Py_ssize_t>sizeof(number)) // width * width)
-        plan.packed_b = thread_scratch(SCRATCH_B, (
-            chunk_depth + ceil_div(chunk_depth, plan.depth_block)) * chunk_cols * sizeof(number))
+        plan.packed_b = thread_scratch(
+            SCRATCH_B, with_terms_of(chunk_depth, ceil_div(chunk_depth, plan.depth_block), zero)
+            * chunk_cols * sizeof(number))
         if plan.packed_b == NULL:
             return OUT_OF_MEMORY
         if number is quad:

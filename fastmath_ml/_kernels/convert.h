@@ -34,12 +34,11 @@ template <class T, class S> FM_INLINE T converted(S x) {
     else
         return T(x);
 }
-template <class S> FM_INLINE uint32_t low_half(S x) { return uint16_t(converted<int32_t>(x)); }
 
 // ---- operands ----
 
 // How many elements of the operand one step of the depth takes.
-template <class T> constexpr ptrdiff_t step_elements() {
+template <class T> constexpr ptrdiff_t step_elements(T = {}) {
 #if FM_HAS_VNNI
     if (std::is_same_v<T, quad>) return 4;
 #endif
@@ -86,7 +85,8 @@ FM_INLINE void convert_run(ptrdiff_t n, const S *from, ptrdiff_t stride, ptrdiff
             } else {
                 typedef uint16_t half __attribute__((may_alias));
                 half *halves = reinterpret_cast<half *>(to);
-                for (ptrdiff_t q = 0; q < elements * whole; q++) halves[q] = uint16_t(low_half(from[q]));
+                for (ptrdiff_t q = 0; q < elements * whole; q++)
+                    halves[q] = uint16_t(converted<int32_t>(from[q]));
             }
         } else {
             for (ptrdiff_t p = 0; p < whole; p++)
@@ -219,27 +219,27 @@ void subtract_from_steps(T *packed, ptrdiff_t stride, ptrdiff_t width, ptrdiff_t
 #if FM_HAS_VNNI
 // Flips the bits of `flip` in a packed panel, steps of `width` quads `stride` apart, and
 // terms[i] = factor * (the sum of the bytes of row or column i) + constant.
-template <bool of_a>
-FM_INLINE void shift_bytes(quad *panel, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t steps,
-                           uint32_t flip, uint32_t factor, uint32_t constant, quad *terms) {
+FM_INLINE void shift_bytes(bool of_a, quad *panel, ptrdiff_t width, ptrdiff_t stride,
+                           ptrdiff_t steps, uint32_t flip, uint32_t factor, uint32_t constant,
+                           quad *terms) {
     const ptrdiff_t lanes = vlanes(quad{});
     const vec<quad> ones = vset(quad{0x01010101});
+    if (!flip && !factor) steps = 0;
     for (ptrdiff_t i = 0; i < width; i += lanes) {
         const ptrdiff_t n = width - i < lanes ? width - i : lanes;
         vec<quad> sum;
         for (ptrdiff_t step = 0; step < steps; step++) {
             quad *at = panel + step * stride + i;
             const vec<quad> x(vload_partial(at, n).v ^ flip);
-            vstore_partial(at, x, n);
+            if (flip) vstore_partial(at, x, n);
             sum = of_a ? vmul_add(x, ones, sum) : vmul_add(ones, x, sum);
         }
         vstore_partial(terms + i, vec<quad>(sum.v * factor + constant), n);
     }
 }
 #else
-template <bool of_a>
-FM_INLINE void shift_bytes(quad *, ptrdiff_t, ptrdiff_t, ptrdiff_t, uint32_t, uint32_t, uint32_t,
-                           quad *) {}
+FM_INLINE void shift_bytes(bool, quad *, ptrdiff_t, ptrdiff_t, ptrdiff_t, uint32_t, uint32_t,
+                           uint32_t, quad *) {}
 #endif
 
 // ---- results ----

@@ -26,10 +26,8 @@ cdef extern from "convert.h" namespace "fm" nogil:
     void pack_operand[T](int type, Py_ssize_t width, Py_ssize_t depth, Py_ssize_t last,
                          const void* source, Py_ssize_t stride, Py_ssize_t depth_stride,
                          const T* scale, T* to, Py_ssize_t to_stride, bint spill) noexcept
-    void shift_rows "fm::shift_bytes<true>"(
-        quad* panel, Py_ssize_t width, Py_ssize_t stride, Py_ssize_t steps, uint32_t flip,
-        uint32_t factor, uint32_t constant, quad* terms) noexcept
-    void shift_columns "fm::shift_bytes<false>"(
-        quad* panel, Py_ssize_t width, Py_ssize_t stride, Py_ssize_t steps, uint32_t flip,
-        uint32_t factor, uint32_t constant, quad* terms) noexcept
+    Py_ssize_t step_elements[T](T) noexcept
+    void shift_bytes(bint of_a, quad* panel, Py_ssize_t width, Py_ssize_t stride,
+                     Py_ssize_t steps, uint32_t flip, uint32_t factor, uint32_t constant,
+                     quad* terms) noexcept
     void convert_result[T](int type, Py_ssize_t n, const T* source, void* to) noexcept

@@ -321,7 +321,7 @@ cdef object product_plain(object x1, object x2, object out, int a_axes, int b_ax
     """The product of two operands of one real or boolean dtype, with any strides; else None.
 
     The common case, recognised before any general code runs, with no option of NumPy's but a dtype
-    that holds all values of the operands'. a_axes and b_axes: on how many of the last axes an
+    to which the operands' is cast safely. a_axes and b_axes: on how many of the last axes an
     operand's matrix or vector lies; 0: on two, or on one if there are no more. `out`: None or an
     array of the result's dtype and shape, with whole rows in memory, that shares no memory with the
     others; else None too.
@@ -390,7 +390,7 @@ cdef object product_plain(object x1, object x2, object out, int a_axes, int b_ax
     return c
 
 
-# Here and not in linalg.py: a Python function around product_plain takes 75 ns, which is half of a
+# Here and not in linalg.py: a Python function around product_plain takes 80 ns, two thirds of a
 # 16 x 16 product.
 
 cdef object product(object function, int a_axes, int b_axes, object x1, object x2, object out,
