@@ -41,7 +41,7 @@ class Effort:
     seconds: float = math.inf
 
 
-QUICK = Effort(budget=0.1, min_rounds=2, seconds=20.0)
+QUICK = Effort(budget=0.1, min_rounds=2, seconds=15.0)
 # Of a quick case the two of these that come first: as a rule the fastest is among them.
 QUICK_PEERS = ("torch", "faiss", "numpy", "scipy", "numba", "sklearn", "numkong", "jax")
 QUICK_ISOLATED = (  # the second regime takes as long as the first

@@ -156,7 +156,6 @@ DERIVATIVES = [
         rtol=1e-9,
         atol=1e-13,
         bars=(Bar("calculus", 20.0, against="scipy"),),
-        quick=True,
         call=lambda inputs: call_ours("calculus.hessian", waves, inputs),
         expect=waves_hessian,
     ),

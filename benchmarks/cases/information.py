@@ -115,7 +115,6 @@ CASES = [
         2,
         ENTROPY,
         bars=(Bar("information", 25.0, against="scipy"),),
-        quick=True,
     ),
     distributions_case("entropy", LONG, 1, 1, ONE_LINE),
     distributions_case("entropy", (10_000, 1000), 0, 2, ENTROPY),
