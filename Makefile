@@ -1,4 +1,4 @@
-# Everything here works from a fresh checkout with Python 3.11 or newer, a C++17 compiler and pip.
+# Everything here works from a fresh checkout with Python 3.11 or newer, GCC 12 or newer or Clang, and pip.
 #
 #   make test           the tests at every CPU level of this machine, and the examples of the docs
 #   make bench          the library on real data and beside its peers: a minute, bench-report/
@@ -115,7 +115,7 @@ test: build $(VENV)/.extra-test
 	@$(RUN_TESTS) $(THREAD_TESTS) | tee $(LOGS)/threads.log
 	@echo "== closing lines" && tail -qn 1 $(LOGS)/*.log
 
-FIRST_HALF = $(wordlist 1,16,$(sort $(LEVEL_TESTS)))
+FIRST_HALF = $(wordlist 1,$(shell expr $(words $(LEVEL_TESTS)) / 2),$(sort $(LEVEL_TESTS)))
 SECOND_HALF = $(filter-out $(FIRST_HALF),$(LEVEL_TESTS))
 run-level-1-%: ; @echo "== CPU level $*, first half"
 	@export FASTMATH_ML_CPU=$*; $(RUN_TESTS) $(FIRST_HALF) | tee $(LOGS)/level-$*-1.log
@@ -133,6 +133,7 @@ test-python: build $(VENV)/.extra-test
 # Interpreters on PATH, else those of pyenv (whose shims are on PATH but need not work). With little
 # optimisation, which compiles in half the time: speed is not looked at.
 MINORS ?= 11 12 13 14
+ONE_LEVEL := $(if $(filter x86_64 amd64,$(shell uname -m)),v3,base)
 test-pythons:
 	@$(STRICT) mine=$$($(PYTHON) -c 'import sys; print(sys.version_info.minor)'); \
 	for minor in $(MINORS); do \
@@ -141,7 +142,7 @@ test-pythons:
 		for python in python3.$$minor "$$pyenv"/3.$$minor.*/bin/python3.$$minor; do \
 			if "$$python" -c '' 2>/dev/null; then \
 				echo "== Python 3.$$minor"; \
-				FASTMATH_ML_LEVELS=v3 FASTMATH_ML_CXXFLAGS="-O1 -g0" \
+				FASTMATH_ML_LEVELS=$(ONE_LEVEL) FASTMATH_ML_CXXFLAGS="-O1 -g0" \
 				$(MAKE) --no-print-directory test-python \
 					PYTHON="$$python" VENV=$(VENV)-3.$$minor; \
 				break; \

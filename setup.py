@@ -60,9 +60,16 @@ X86_LEVELS = {
     "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
 IS_X86 = platform.machine().lower() in {"x86_64", "amd64"}
-LEVELS = X86_LEVELS if IS_X86 else {"base": []}
+ALL_LEVELS = X86_LEVELS if IS_X86 else {"base": []}
+LEVELS = ALL_LEVELS
 if "FASTMATH_ML_LEVELS" in os.environ:
-    LEVELS = {name: LEVELS[name] for name in os.environ["FASTMATH_ML_LEVELS"].split(",")}
+    names = os.environ["FASTMATH_ML_LEVELS"].split(",")
+    if unknown := set(names) - set(ALL_LEVELS):
+        raise SystemExit(
+            f"FASTMATH_ML_LEVELS names {', '.join(sorted(unknown))}; "
+            f"this processor's architecture has {', '.join(ALL_LEVELS)}"
+        )
+    LEVELS = {name: ALL_LEVELS[name] for name in names}
 
 # -ffast-math is out of the question: it breaks NaN and infinity, and at link time it makes the
 # whole process flush denormals. These two only drop errno and trap bookkeeping.
@@ -75,6 +82,9 @@ KERNEL_FLAGS = ["-fno-exceptions", "-fno-asynchronous-unwind-tables"]
 SIZE_FLAGS = {}
 if IS_X86 and "FASTMATH_ML_CXXFLAGS" not in os.environ:
     SIZE_FLAGS["base"] = ["-O2", "-fpeel-loops"]
+BUILD_FLAGS = " ".join(MATH_FLAGS + OPT_FLAGS)
+for level, flags in SIZE_FLAGS.items():
+    BUILD_FLAGS += f" ({level}: {' '.join(flags)})"
 LINK_FLAGS = os.environ.get(
     "FASTMATH_ML_LDFLAGS", "-Wl,-s" if platform.system() == "Linux" else ""
 ).split()
@@ -152,7 +162,7 @@ def extension(name, sources, flags):
             ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
             ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
             ("CYTHON_CLINE_IN_TRACEBACK", "0"),
-            ("FASTMATH_ML_BUILD_FLAGS", '"' + " ".join(MATH_FLAGS + OPT_FLAGS) + '"'),
+            ("FASTMATH_ML_BUILD_FLAGS", f'"{BUILD_FLAGS}"'),
         ],
         depends=sorted(headers_of(sources[0], set())),
         extra_compile_args=MATH_FLAGS + WARNING_FLAGS + OPT_FLAGS + flags,
@@ -162,9 +172,9 @@ def extension(name, sources, flags):
 
 def extensions():
     sources = generated_sources()
-    base_flags = next(iter(LEVELS.values()))
+    # What is shared runs before a level has been chosen: on any processor.
     yield from (
-        extension(f"fastmath_ml._kernels.{name}", list(sources[name]), base_flags)
+        extension(f"fastmath_ml._kernels.{name}", list(sources[name]), ALL_LEVELS["base"])
         for name in SHARED_MODULES
     )
     yield from (

@@ -5,11 +5,15 @@ The exit code is 1 if a comparison with the oracle fails.
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import sys
+from collections.abc import Sequence
 
 import fastmath_ml as fm
 
 from ._selftest import self_test
+from ._selftest.base import Outcome
 
 
 def print_config() -> None:
@@ -26,22 +30,48 @@ def _bytes(size: int) -> str:
     return f"{size / 1024:g} KiB" if size else "unknown"
 
 
-def main() -> int:
+def print_case(outcome: Outcome) -> None:
+    check = outcome.check
+    dtype = next(arg.dtype for arg in check.args)
+    verdict = "ok" if outcome.passed else f"FAILED {outcome.note}".rstrip()
+    print(
+        f"{check.name:42} {dtype!s:8} {check.label:36} "
+        f"{outcome.error:8.1e} of {check.tolerance:7.1e}  {verdict}"
+    )
+
+
+def print_function(name: str, outcomes: Sequence[Outcome]) -> None:
+    """A line for what passed, and one for each case that did not."""
+    passed = [outcome for outcome in outcomes if outcome.passed]
+    for outcome in outcomes:
+        if not outcome.passed:
+            print_case(outcome)
+    if passed:
+        worst = max(outcome.error / (outcome.check.tolerance or 1) for outcome in passed)
+        print(f"{name:42} {len(passed):4} cases, the largest error {worst:4.0%} of what is allowed")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the configuration and the self-test; 0 if all of it passed, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fastmath_ml",
+        description="What was found on this machine, and every function beside plain NumPy.",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="a line for each case")
+    options = parser.parse_args(arguments)
     print_config()
-    print("\nself-test: the largest error beside plain NumPy in float64, and what is allowed\n")
-    failures = 0
-    for outcome in self_test():
-        check = outcome.check
-        dtype = next(arg.dtype for arg in check.args)
-        verdict = "ok" if outcome.passed else f"FAILED {outcome.note}".rstrip()
-        failures += not outcome.passed
-        print(
-            f"{check.name:18} {dtype!s:8} {check.label:32} "
-            f"{outcome.error:8.1e} of {check.tolerance:7.1e}  {verdict}"
-        )
-    print(f"\n{failures} failed" if failures else "\nall passed")
-    return 1 if failures else 0
+    print("\nself-test: results beside plain NumPy in float64\n", flush=True)
+    n_failed = 0
+    for name, group in itertools.groupby(self_test(), lambda outcome: outcome.check.name):
+        outcomes = list(group)
+        n_failed += sum(not outcome.passed for outcome in outcomes)
+        if options.verbose:
+            for outcome in outcomes:
+                print_case(outcome)
+        else:
+            print_function(name, outcomes)
+    print(f"\n{n_failed} failed" if n_failed else "\nall passed")
+    return 1 if n_failed else 0
 
 
 if __name__ == "__main__":

@@ -17,12 +17,27 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[Any]
 
 
+def is_sparse(x: Any) -> bool:
+    """Whether x is a scipy.sparse matrix or array, without importing scipy.sparse to find out."""
+    if isinstance(x, np.ndarray) or not any(
+        kind.__module__.startswith("scipy.sparse") for kind in type(x).__mro__
+    ):
+        return False
+    from scipy import sparse
+
+    return bool(sparse.issparse(x))
+
+
 def as_array(x: Any, name: str) -> npt.NDArray[Any]:
     """np.asarray, but a masked array is refused: dropping its mask would be a wrong answer."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array, whose mask would be lost; "
             f"expected a plain array (use {name}.filled(value) or {name}.compressed())"
+        )
+    if is_sparse(x):
+        raise TypeError(
+            f"{name} is a sparse {type(x).__name__}; expected an array (use {name}.toarray())"
         )
     return np.asarray(x)
 

@@ -6,22 +6,19 @@ import inspect
 import itertools
 import types
 import warnings
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, computing_dtype, contiguous
+from ._arrays import as_array, as_result, check_out, contiguous
+from ._kernels.jit import functions
 from ._kernels.pool import run_cfunc
+from ._metrics import similarity_dtype
 
 Array = npt.NDArray[Any]
 Metric = Callable[..., float]
-
-# Compiled loops, or the reason why there is none, per function: by dtype, parameters and by what
-# the function captured, which is frozen into the machine code.
-_loops: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
 
 class Uncompiled:
@@ -49,9 +46,14 @@ def custom_distances(
     """
     x = as_array(X, "X")
     y = x if Y is None else as_array(Y, "Y")
-    dtype = np.result_type(_row_dtype(x.dtype, "X"), _row_dtype(y.dtype, "Y"))
+    dtype = np.result_type(similarity_dtype(x.dtype, "X"), similarity_dtype(y.dtype, "Y"))
     x_rows = contiguous(x, dtype)
     y_rows = x_rows if y is x else contiguous(y, dtype)
+    if not isinstance(metric, types.FunctionType):
+        # One that Numba has compiled may write to its arguments, whatever they are.
+        x_rows, y_rows = (
+            rows if rows.flags.writeable else rows.copy() for rows in (x_rows, y_rows)
+        )
     shape: tuple[int, ...] = (len(x), len(y))
     if condensed:
         shape = (len(x) * (len(x) - 1) // 2,)
@@ -59,11 +61,6 @@ def custom_distances(
     result = np.empty(shape, dtype)  # not `out`: a metric that raises must leave it alone
     _fill(result, x_rows, y_rows, metric, kwds, condensed, Y is None)
     return as_result(result, dtype, target)
-
-
-def _row_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
-    small = dtype.kind in "iu" and dtype.itemsize == 1
-    return np.dtype(np.float32) if small else computing_dtype(dtype, name)
 
 
 def _fill(
@@ -74,8 +71,8 @@ def _fill(
     loop = _loop_of(metric, out.dtype, kwds)
     if isinstance(loop, Uncompiled):
         warnings.warn(
-            f"the metric {_name(metric)} runs in Python, a few hundred times slower than compiled: "
-            f"{loop.reason}",
+            f"the metric {functions.name_of(metric)} runs in Python, a few hundred times slower "
+            f"than compiled: {loop.reason}",
             RuntimeWarning,
             stacklevel=4,
         )
@@ -97,8 +94,8 @@ def _fill(
         i, j = int(items[0]) // n_blocks, int(failed[items[0]]) - 1
         metric(x[i], y[j], **kwds)
         warnings.warn(
-            f"the metric {_name(metric)} runs in Python: compiled it raised for rows {i} and {j}, "
-            "where it does not in Python",
+            f"the metric {functions.name_of(metric)} runs in Python: compiled it raised for rows "
+            f"{i} and {j}, where it does not in Python",
             RuntimeWarning,
             stacklevel=4,
         )
@@ -122,48 +119,11 @@ def _fill_in_python(
 # ---- compiling ----
 
 
-def _name(metric: Any) -> str:
-    return str(getattr(metric, "__name__", None) or type(metric).__name__)
-
-
 def _loop_of(metric: Any, dtype: np.dtype[Any], kwds: dict[str, Any]) -> Any:
-    """The compiled loop over pairs, or Uncompiled."""
-    try:
-        loops = _loops.setdefault(metric, {})
-    except TypeError:
-        return Uncompiled(f"it is of {type(metric)}, expected a function")
-    key = (dtype.char, _frozen(kwds), _frozen(_captured(metric)))
-    if key not in loops:
-        loops[key] = _compile(metric, dtype, kwds)
-    return loops[key]
-
-
-def _captured(metric: Any) -> dict[str, Any]:
-    """The global variables and those of enclosing functions that a function uses."""
-    function = getattr(metric, "py_func", metric)
-    if not isinstance(function, types.FunctionType):
-        return {}
-    code = function.__code__
-    values = {name: function.__globals__.get(name) for name in code.co_names}
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            values[name] = cell.cell_contents
-        except ValueError:  # not bound yet
-            values[name] = None
-    return values
-
-
-def _frozen(value: Any) -> Any:
-    """A key that changes when the value does; for objects of other types their identity."""
-    if isinstance(value, dict):
-        return tuple((name, _frozen(item)) for name, item in value.items())
-    if isinstance(value, (tuple, list)):
-        return (type(value), *map(_frozen, value))
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return (value.dtype, value.shape, hash(value.tobytes()))
-    if isinstance(value, (bool, int, float, complex, str, bytes, type(None), np.generic)):
-        return (type(value), repr(value))
-    return id(value)
+    """The compiled loop over pairs, or Uncompiled: kept until what the metric means changes."""
+    parameters = tuple((name, functions.key_of(value)) for name, value in kwds.items())
+    key = _compile, functions.key_of(metric), dtype.char, parameters
+    return functions.keep(key, lambda: _compile(metric, dtype, kwds))
 
 
 def _compile(metric: Any, dtype: np.dtype[Any], kwds: dict[str, Any]) -> Any:
@@ -186,15 +146,4 @@ def _compile(metric: Any, dtype: np.dtype[Any], kwds: dict[str, Any]) -> Any:
             warnings.simplefilter("ignore")  # Numba's remarks on the caller's code
             return compile_loop(metric, dtype, bound.args[2:])
     except Exception as error:  # the compiler's, of many kinds: none of the caller's code has run
-        return Uncompiled(f"{type(error).__name__}: {_first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    """The line of Numba's message that tells what it could not compile."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    useful = [
-        line
-        for line in lines
-        if line and not line.startswith(("Failed in", "- Resolution", "During:", "There are"))
-    ]
-    return useful[0] if useful else "no reason given"
+        return Uncompiled(f"{type(error).__name__}: {functions.reason_of(error)}")

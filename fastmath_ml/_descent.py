@@ -197,7 +197,11 @@ def _box(bounds: Any, n: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
             f"of numbers or None for each of the {n} variables"
         ) from None
     if not (lower <= upper).all():
-        raise ValueError("bounds has a lower bound above the upper one")
+        at = int(np.flatnonzero(~(lower <= upper))[0])
+        raise ValueError(
+            f"bounds has {lower[at]} and {upper[at]} for variable {at}; expected a lower bound "
+            "that is at most the upper one"
+        )
     return lower, upper
 
 

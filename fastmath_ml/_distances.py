@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, ready, receives
+from ._arrays import as_array, as_result, check_out, is_sparse, ready, receives
 from ._kernels.bits import condense
-from ._metrics import ALIASES, BOOLEAN, Prepared, canonical, prepare, similarity_dtype
-from ._rows import check_features, check_finite, check_shape, is_sparse
+from ._metrics import ALIASES, BOOLEAN, ESTIMATES, Prepared, canonical, prepare, similarity_dtype
+from ._named_distances import NAMED
+from ._options import count
+from ._rows import check_features, check_finite, check_shape
 from ._threads import num_threads
 
 __all__ = ["cdist", "pairwise_distances", "pdist"]
@@ -37,7 +39,8 @@ def cdist(
     ----------
     XA : array_like of shape (n_rows_a, n_features)
     XB : array_like of shape (n_rows_b, n_features)
-        With XA itself the result is symmetric to the bit, and each pair is computed once.
+        With XA itself the result is symmetric to the bit, and each pair is computed once, but for
+        functions of the caller, which see every pair.
     metric : str or callable
         A name that `scipy.spatial.distance.cdist` knows, or `nan_euclidean`; or a function of two
         rows.
@@ -98,6 +101,11 @@ def cdist(
         )
     if callable(metric):
         return _custom(xa, xb, metric, kwargs, out)
+    if xb is xa and metric in ALIASES and ALIASES[metric] in ESTIMATES:
+        # From both sets, as in SciPy, also where they are one.
+        option, estimate = ESTIMATES[ALIASES[metric]]
+        if kwargs.get(option) is None:
+            kwargs[option] = estimate(np.concatenate([xa, xa]))
     prepared, dtype = _prepare(xa, xb, metric, dict(kwargs), ("XA", "XB"))
     return _matrix(prepared, (len(xa), len(xb)), dtype, out, xa, xb)
 
@@ -126,8 +134,9 @@ def pdist(
     Returns
     -------
     ndarray of shape (n_rows * (n_rows - 1) / 2,)
-        The same bits as the upper triangle of ``cdist(X, X)``; float32 if X is float32, float16,
-        int8 or uint8, else float64.
+        The same bits as the upper triangle of ``cdist(X, X)``, but where V or VI is estimated:
+        here from the rows of X, there, as in SciPy, from those of both sets. float32 if X is
+        float32, float16, int8 or uint8, else float64.
 
     Raises
     ------
@@ -221,17 +230,21 @@ def _compiles(metric: Any, *sets: Array) -> bool:
     return not of_scipy.startswith("scipy.") and all(x.dtype.kind in "fiub" for x in sets)
 
 
-def _custom(x: Array, y: Array, metric: Any, options: dict[str, Any], out: Any) -> Any:
-    if _compiles(metric, x, y):
+def _custom(x: Array, y: Array | None, metric: Any, options: dict[str, Any], out: Any) -> Any:
+    """All pairs, or with y None those with i <= j, mirrored."""
+    if _compiles(metric, x, x if y is None else y):
         from ._custom import custom_distances
 
         return custom_distances(x, y, metric, out=out, **options)
-    target = check_out(out, (len(x), len(y)), np.dtype(np.float64))
-    result = np.empty((len(x), len(y)))
-    x, y = _as_function_takes(x, metric), _as_function_takes(y, metric)
-    for i, x_row in enumerate(x):
-        for j, y_row in enumerate(y):
-            result[i, j] = metric(x_row, y_row, **options)
+    x_rows = _as_function_takes(x, metric)
+    y_rows = x_rows if y is None else _as_function_takes(y, metric)
+    target = check_out(out, (len(x_rows), len(y_rows)), np.dtype(np.float64))
+    result = np.empty((len(x_rows), len(y_rows)))
+    for i, x_row in enumerate(x_rows):
+        for j in range(i if y is None else 0, len(y_rows)):
+            result[i, j] = metric(x_row, y_rows[j], **options)
+            if y is None:
+                result[j, i] = result[i, j]
     return as_result(result, result.dtype, target)
 
 
@@ -313,29 +326,27 @@ def pairwise_distances(
     array([[0., 7.],
            [7., 0.]])
     """
-    from . import _named_distances as functions
-
+    if not any(ensure_all_finite is each for each in (True, False)) and (
+        ensure_all_finite != "allow-nan"
+    ):
+        raise ValueError(
+            f"ensure_all_finite is {ensure_all_finite!r}; expected True, False or 'allow-nan'"
+        )
     with _threads(n_jobs):
         if isinstance(metric, str) and metric == "precomputed":
             return _precomputed(X, Y, ensure_all_finite, out)
         name = metric.lower() if isinstance(metric, str) else ""
-        if name in ("cosine", "euclidean", "l2", "manhattan", "l1", "cityblock"):
-            named = {
-                "cosine": functions.cosine_distances,
-                "euclidean": functions.euclidean_distances,
-            }
-            named["l2"] = functions.euclidean_distances
-            if ensure_all_finite is True and "w" not in kwds:
-                return named.get(name, functions.manhattan_distances)(X, Y, out=out, **kwds)
+        if name in NAMED and "w" not in kwds:
+            return NAMED[name](X, Y, ensure_all_finite, out, **kwds)
         if is_sparse(X) or is_sparse(Y):
             raise TypeError(
                 f"metric {metric!r} takes no sparse rows; expected arrays, "
-                "or one of euclidean, cosine, manhattan"
+                f"or one of {', '.join(NAMED)}"
             )
         x = as_array(X, "X")
         y = x if Y is None or Y is X else as_array(Y, "Y")
         if callable(metric) and x.dtype.kind not in "fiub":
-            return _custom(x, y, metric, kwds, out)
+            return _custom(x, None if y is x else y, metric, kwds, out)
         check_shape(x.shape, "X")
         check_shape(y.shape, "Y")
         check_features(x.shape, y.shape)
@@ -344,14 +355,14 @@ def pairwise_distances(
             for rows, label in ((x, "X"), (y, "Y")):
                 check_finite(rows, label, allow_nan)
         if callable(metric):
-            return _custom(x, y, metric, kwds, out)
+            return _custom(x, None if y is x else y, metric, kwds, out)
         if name == "haversine":
             return _haversine(x, y, out, **kwds)
         if name == "nan_euclidean":
             x, y = _missing_to_nan(x, y, kwds)
             squared = kwds.pop("squared", False)
             kwds.pop("copy", None)
-        option = {"seuclidean": "V", "mahalanobis": "VI"}.get(ALIASES.get(name, ""))
+        option, _ = ESTIMATES.get(ALIASES.get(name, ""), (None, None))
         if option is not None and kwds.get(option) is None and y is not x:
             # What is estimated from both sets would let one set's rows change another's result.
             raise ValueError(
@@ -365,7 +376,12 @@ def pairwise_distances(
 
 
 def _threads(n_jobs: int | None) -> Any:
-    return nullcontext() if n_jobs is None or n_jobs < 1 else num_threads(n_jobs)
+    if n_jobs is None:
+        return nullcontext()
+    n_threads = count(n_jobs, "n_jobs", -(2**31), 2**31)
+    if n_threads == 0:
+        raise ValueError("n_jobs is 0; expected None, -1 or a number of threads")
+    return nullcontext() if n_threads < 0 else num_threads(min(n_threads, 256))
 
 
 def _precomputed(X: Any, Y: Any, ensure_all_finite: bool | str, out: Any) -> Any:

@@ -19,7 +19,7 @@ from ._krylov import (
 from ._lapack import eigh_some
 from ._norm import norm
 from ._operators import Dense, Function, check_finite, largest_entry, square_operator
-from ._options import count
+from ._options import count, number
 
 WHICH = ("LM", "LA", "SA", "BE")
 # Up to this order LAPACK solves the problem. For a covariance of order 200 all pairs take 3.4 ms,
@@ -156,8 +156,7 @@ def power_iteration(
     order, dtype = operator.shape[0], operator.dtype
     wanted = tolerance(tol, dtype)
     max_iter = count(max_iter, "max_iter")
-    if not np.isfinite(shift):
-        raise ValueError(f"shift is {shift!r}; expected a finite number")
+    shift = number(shift, "shift", "(-inf, inf)")
     v = _start(v0, order, dtype, rng)
     v /= norm(v)
     image = operator.forward(v)

@@ -121,7 +121,8 @@ def _bounds(edges: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
     bounds[0, :-1] = edges[:-1]
     bounds[1, :-2] = edges[1:-1]
     bounds[0, -1] = -np.inf
-    bounds[1, -2:] = np.inf
+    bounds[1, -2] = np.inf
+    bounds[1, -1] = np.nan
     return bounds
 
 

@@ -18,6 +18,7 @@ from ._arrays import (
     ready,
 )
 from ._kernels.information import ENTROPY, RELATIVE, information_lines
+from ._options import number
 from ._relative_entropy import entr, rel_entr
 
 NAN_POLICIES = ("propagate", "raise", "omit")
@@ -27,10 +28,10 @@ def factor_of(base: Any) -> float:
     """1 / log(base)."""
     if base is None:
         return 1.0
-    number = float(base)
-    if number <= 0:
+    real = number(base, "base", "[-inf, inf]")
+    if real <= 0:
         raise ValueError(f"base is {base!r}; `base` must be a positive number or `None`")
-    return 1 / math.log(number) if number != 1 else math.inf
+    return 1 / math.log(real) if real != 1 else math.inf
 
 
 def information_sums(

@@ -37,11 +37,16 @@ TURNED_ROWS = 4096  # of V at a time in cut_back: as much as stays in the cache
 ORTHONORMAL = 16  # times epsilon: entries of Q^T Q - I that are rounding errors
 
 
-def make_rng(rng: Any) -> np.random.Generator:
+def make_rng(rng: Any, name: str = "rng") -> np.random.Generator:
     """numpy.random.default_rng; a RandomState is taken as the source of a seed."""
     if isinstance(rng, np.random.RandomState):
         rng = rng.randint(0, 2**32, 4, dtype=np.uint32)
-    return np.random.default_rng(rng)
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name} is {rng!r}; expected None, a seed or a numpy.random.Generator"
+        ) from None
 
 
 def random_block(rng: np.random.Generator, n: int, width: int, dtype: np.dtype[Any]) -> FloatArray:

@@ -8,12 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import as_array, as_result, check_out, computing_dtype, contiguous, ready, receives
-from ._kernels.linear import linear_rows
+from ._kernels.linear import ACTIVATIONS, linear_rows
 
 __all__ = ["linear"]
-
-# The numbers of the kernel's activations.
-_ACTIVATIONS = {None: 0, "relu": 1, "gelu": 2, "sigmoid": 3, "tanh": 4, "silu": 5}
 
 
 def linear(
@@ -75,8 +72,8 @@ def linear(
             f"weight has shape {weights.shape}; expected (out_features, {x.shape[-1]}) or "
             f"({x.shape[-1]},) for input of shape {x.shape}"
         )
-    if activation not in _ACTIVATIONS:
-        names = ", ".join(map(repr, _ACTIVATIONS))
+    if activation not in ACTIVATIONS:
+        names = ", ".join(map(repr, ACTIVATIONS))
         raise ValueError(f"activation is {activation!r}; expected one of {names}")
     arrays = [x, weights]
     shift = None
@@ -87,7 +84,12 @@ def linear(
         arrays.append(shift)
     for name, array in zip(("input", "weight", "bias"), arrays, strict=False):
         computing_dtype(array.dtype, name)
-    dtype = np.result_type(*(array.dtype for array in arrays)).newbyteorder("=")
+    try:
+        dtype = np.result_type(*(array.dtype for array in arrays)).newbyteorder("=")
+    except TypeError:  # bfloat16 beside what it does not promote with
+        dtype = np.result_type(
+            *(np.float32 if x.dtype.name == "bfloat16" else x.dtype for x in arrays)
+        )
     if dtype.kind in "biu":
         dtype = np.dtype(np.float64)
     computed = computing_dtype(dtype, "input")
@@ -106,7 +108,7 @@ def linear(
             ready(x, x.dtype.newbyteorder("=")),
             ready(weights, weights.dtype.newbyteorder("=")),
             None if shift is None else contiguous(shift, computed).reshape(n_out),
-            _ACTIVATIONS[activation],
+            ACTIVATIONS[activation],
             result.reshape(n_rows, n_out),
         )
     if target is None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, computing_dtype, contiguous, ready
+from ._arrays import as_array, computing_dtype, contiguous, is_sparse, ready
 from ._kernels.linear_models import KINDS, is_outside, loss_sums, residuals
 from .linalg import matmul
 
@@ -100,15 +100,6 @@ class LinearLoss:
 
 
 # ---- one call ----
-
-
-def is_sparse(X: Any) -> bool:
-    """Whether X is a scipy.sparse matrix or array, without importing scipy.sparse to find out."""
-    if not type(X).__module__.startswith("scipy.sparse"):
-        return False
-    from scipy import sparse
-
-    return bool(sparse.issparse(X))
 
 
 def feature_matrix(X: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ._activations import activate
 from ._arrays import as_array, as_result, check_out, computing_dtype, floating
 from ._kernels.activations import GELU, GELU_TANH, RELU, SILU, SOFTPLUS, activation_plain
+from ._options import number
 
 __all__ = ["gelu", "relu", "silu", "softplus"]
 
@@ -194,7 +195,7 @@ def softplus(
     if beta == 1 and threshold is None:
         result = activation_plain(SOFTPLUS, x, out)
         return activate(SOFTPLUS, x, out) if result is None else result
-    if not (np.isfinite(beta) and beta != 0):
+    if number(beta, "beta", "(-inf, inf)") == 0:
         raise ValueError(f"beta is {beta!r}; expected a finite number that is not 0")
     array = as_array(x, "x")
     dtype = computing_dtype(array.dtype, "x")

@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import computing_dtype, contiguous
+from ._kernels.bits import KINDS as BIT_KINDS
 from ._kernels.bits import boolean_distances, count_ones
-from ._kernels.elementwise import metric_distances
+from ._kernels.elementwise import KINDS, metric_distances
 from ._kernels.euclidean import euclidean_products
 from ._kernels.pairwise import finished_products, row_scales, squared_norms
+from ._mending import largest_size, mend_power_sums
 
 Array = npt.NDArray[Any]
 Rows = tuple[Array, ...]
@@ -49,30 +51,6 @@ ALIASES = {
     }.items()
     for alias in [name, *aliases.split()]
 }
-# As in metric_tile.h and bits.h.
-KINDS = {
-    name: kind
-    for kind, name in enumerate(
-        [
-            "cityblock",
-            "chebyshev",
-            "canberra",
-            "braycurtis",
-            "euclidean",
-            "minkowski",
-            "minkowski_3",
-            "hamming",
-            "jensenshannon",
-            "nan_euclidean",
-        ]
-    )
-}
-BIT_KINDS = {
-    name: kind
-    for kind, name in enumerate(
-        ["dice", "hamming", "jaccard", "rogerstanimoto", "russellrao", "sokalsneath", "yule"]
-    )
-}
 BOOLEAN = frozenset(BIT_KINDS) - {"hamming"}
 # What a metric takes beside the rows; SciPy names them so.
 OPTIONS = {
@@ -82,6 +60,9 @@ OPTIONS = {
     "nan_euclidean": (),
     "seuclidean": ("V",),
 }
+# (sum of w |x - y|^p)^(1/p), for p = 2 where it is not minkowski.
+POWER_SUMS = ("euclidean", "minkowski", "nan_euclidean", "sqeuclidean")
+MOST_NARROW_POWER = 8.0  # of float32
 NORM_PADDING = 32  # elements that the Euclidean kernel may read behind the norms
 
 
@@ -121,7 +102,7 @@ def prepare(name: str, x: Array, y: Array, options: dict[str, Any]) -> Prepared:
         weights = np.zeros(1)
     if name == "minkowski" and p in (1, 2, math.inf):
         name = "cityblock" if p == 1 else "euclidean" if p == 2 else "chebyshev"
-    if name in BIT_KINDS and (name in BOOLEAN or (x.dtype == y.dtype == bool)):
+    if name in BOOLEAN or (name == "hamming" and x.dtype == y.dtype == bool and weights is None):
         _no_more(options, name)
         if weights is None or n_features == 0:
             return _of_bits(name, x, y, n_features)
@@ -130,18 +111,22 @@ def prepare(name: str, x: Array, y: Array, options: dict[str, Any]) -> Prepared:
         x, y = _both(lambda rows: rows.astype(np.float64), x, y)
     if name == "seuclidean":
         with np.errstate(divide="ignore"):  # 0 / 0 is NaN there, as in SciPy
-            weights = 1 / _variances(options, x, y)
+            variances = _variances(options, x, y)
+            weights = 1 / variances if n_features else weights
         name = "euclidean"
-    inverse = _inverse_covariance(options, x, y) if name == "mahalanobis" else None
+    inverse = None
+    if name == "mahalanobis":
+        inverse = _inverse_covariance(options, x, y) if n_features else np.zeros((1, 1))
     _no_more(options, name)
     if inverse is not None:
         return _mahalanobis(x, y, inverse)
     if name in ("cosine", "correlation"):
-        if weights is not None:
-            root = np.sqrt(weights)
+        if weights is not None:  # their common factor does not count
+            weights = weights / (float(weights.max(initial=0)) or 1.0)
         if name == "correlation":
             x, y = _both(lambda rows: centred(rows, weights), x, y)
         if weights is not None:
+            root = np.sqrt(weights)
             x, y = _both(lambda rows: (rows * root).astype(rows.dtype), x, y)
         return _cosine(x, y)
     if name in ("euclidean", "sqeuclidean") and weights is None:
@@ -193,8 +178,7 @@ def _exponent(options: dict[str, Any]) -> float:
 def _variances(options: dict[str, Any], x: Array, y: Array) -> Array:
     given = options.pop("V", None)
     if given is None:
-        rows = x if y is x else np.concatenate([x, y])
-        return np.asarray(np.var(rows, axis=0, ddof=1, dtype=np.float64))
+        return variances_of(x if y is x else np.concatenate([x, y]))
     variances = np.asarray(given, np.float64)
     if variances.shape != (x.shape[1],):
         raise ValueError(f"V has shape {variances.shape}; expected ({x.shape[1]},)")
@@ -209,14 +193,26 @@ def _inverse_covariance(options: dict[str, Any], x: Array, y: Array) -> Array:
         if inverse.shape != (n_features, n_features):
             raise ValueError(f"VI has shape {inverse.shape}; expected ({n_features}, {n_features})")
         return inverse
-    rows = x if y is x else np.concatenate([x, y])
-    if len(rows) <= n_features:
+    return inverse_covariance_of(x if y is x else np.concatenate([x, y]))
+
+
+def variances_of(rows: Array) -> Array:
+    return np.asarray(np.var(rows, axis=0, ddof=1, dtype=np.float64))
+
+
+def inverse_covariance_of(rows: Array) -> Array:
+    n_rows, n_features = rows.shape
+    if n_rows <= n_features:
         raise ValueError(
-            f"VI is not given and the number of observations ({len(rows)}) is too small for the "
+            f"VI is not given and the number of observations ({n_rows}) is too small for the "
             f"covariance of {n_features} features; at least {n_features + 1} are required"
         )
     covariance = np.atleast_2d(np.cov(rows.astype(np.float64, copy=False).T))
     return np.asarray(np.linalg.inv(covariance).T)
+
+
+# What a metric estimates from the rows where it is not given: the option and how.
+ESTIMATES = {"seuclidean": ("V", variances_of), "mahalanobis": ("VI", inverse_covariance_of)}
 
 
 # ---- What the kernels take ----
@@ -291,49 +287,97 @@ def centred(rows: Array, weights: Array | None = None) -> Array:
     """Rows minus their (weighted) means, in float64; a constant row becomes exactly 0."""
     with np.errstate(invalid="ignore"):
         shifted = rows.astype(np.float64, order="C") - rows[:, :1]
-        means = (
-            np.average(shifted, axis=1, weights=weights) if shifted.size else shifted.sum(axis=1)
-        )
+        if weights is None:
+            means = shifted.sum(axis=1) / max(1, shifted.shape[1])
+        else:
+            means = (shifted * weights).sum(axis=1) / weights.sum()
         return np.asarray((shifted - means[:, None]).astype(rows.dtype))
 
 
 def _mahalanobis(x: Array, y: Array, inverse: Array) -> Prepared:
-    """Euclidean distances of Q' x, where VI = Q diag(sign) Q'; those with sign -1 count against.
+    """Euclidean distances of L' x, where VI = L L'; by the definition where VI has no such factor.
 
-    The rows are transformed and subtracted in float64 whatever their dtype: near rows far from the
-    origin lose nothing to the transformation that float64 input would not lose.
+    The rows are transformed and subtracted in float64 whatever their dtype.
     """
-    values, vectors = np.linalg.eigh((inverse + inverse.T) / 2)
-    tolerance = np.finfo(np.float64).eps * len(values) * np.abs(values).max(initial=0)
-    factor = vectors * np.sqrt(np.abs(values))
-    positive, negative = factor[:, values >= 0], factor[:, values < -tolerance]
+    factor = _factor_of(inverse / 2 + inverse.T / 2)
+    if factor is None:
+        return _quadratic_forms(x, y, inverse)
+    columns = np.ascontiguousarray(factor.T)
 
     def transformed(rows: Array) -> Rows:
         wide = rows.astype(np.float64, copy=False)
-        parts: list[Array] = []
-        for part in (positive, negative) if negative.shape[1] else (positive,):
-            turned = np.zeros((len(wide), max(1, part.shape[1])))
-            if part.shape[1]:  # by rows, as ours: a row's bits do not depend on the others
-                columns = np.ascontiguousarray(part.T)
-                finished_products(
-                    wide, None, columns, None, turned, 1.0, 0.0, -np.inf, np.inf, 0, 0.0
-                )
-            parts += [turned, padded_norms(turned)[0]]
-        return tuple(parts)
+        turned = np.empty((len(wide), len(columns)))
+        # By rows, as ours: a row's bits do not depend on the others.
+        finished_products(wide, None, columns, None, turned, 1.0, 0.0, -np.inf, np.inf, 0, 0.0)
+        return turned, padded_norms(turned)[0]
 
     def fill(x: Rows, y: Rows, out: Array) -> None:
-        exact = out if out.dtype == np.float64 else np.empty(out.shape)
-        euclidean_products(x[0], x[1], y[0], y[1], exact, len(x) == 2)
-        if len(x) == 4:
-            against = np.empty(out.shape)
-            euclidean_products(x[2], x[3], y[2], y[3], against, False)
-            with np.errstate(invalid="ignore"):
-                np.sqrt(np.subtract(exact, against, out=exact), out=exact)
-        if exact is not out:
-            out[...] = exact
+        euclidean_products(x[0], x[1], y[0], y[1], out, True)
 
     x_rows = transformed(x)
-    return Prepared(x_rows, x_rows if y is x else transformed(y), _in_blocks(fill))
+    y_rows = x_rows if y is x else transformed(y)
+    return _widened(Prepared(x_rows, y_rows, fill), x.dtype)
+
+
+def _factor_of(matrix: Array) -> Array | None:
+    """L of a symmetric matrix L L'; None where it is not finite or not positive semidefinite.
+
+    The matrix is scaled to a diagonal of ones first: features of any units lose nothing.
+    """
+    scale = np.sqrt(np.maximum(matrix.diagonal(), 0))
+    scale[scale == 0] = 1
+    if not np.isfinite(matrix).all():
+        return None
+    scaled = matrix / scale / scale[:, None]
+    try:
+        return np.asarray(scale[:, None] * np.linalg.cholesky(scaled))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(scaled)
+    if values[0] < -4 * len(values) * np.finfo(np.float64).eps:
+        return None
+    return np.asarray(scale[:, None] * (vectors * np.sqrt(np.maximum(values, 0))))
+
+
+def _quadratic_forms(x: Array, y: Array, inverse: Array) -> Prepared:
+    """sqrt((x_i - y_j)' VI (x_i - y_j)), NaN where that is negative."""
+    columns = np.ascontiguousarray(inverse.T)
+
+    def fill(x: Rows, y: Rows, out: Array) -> None:
+        product = np.empty(y[0].shape)
+        for i, row in enumerate(x[0]):
+            difference = row - y[0]
+            finished_products(
+                difference, None, columns, None, product, 1.0, 0.0, -np.inf, np.inf, 0, 0.0
+            )
+            with np.errstate(invalid="ignore", over="ignore"):
+                out[i] = np.sqrt((product * difference).sum(axis=1))
+
+    x_rows = (x.astype(np.float64, copy=False),)
+    y_rows = x_rows if y is x else (y.astype(np.float64, copy=False),)
+    return Prepared(x_rows, y_rows, fill)
+
+
+def _widened(prepared: Prepared, dtype: np.dtype[Any]) -> Prepared:
+    """Distances that are computed in float64, for a result of this dtype."""
+    if dtype == np.float64:
+        return prepared
+
+    def fill(x: Rows, y: Rows, out: Array) -> None:
+        wide = np.empty(out.shape)
+        prepared.fill(x, y, wide)
+        with np.errstate(over="ignore"):
+            out[...] = wide
+
+    return Prepared(prepared.x, prepared.y, _in_blocks(fill))
+
+
+def _fits_float32(weights: Array | None) -> bool:
+    """Whether no weight over- or underflows; infinity is what it is."""
+    if weights is None:
+        return True
+    limits = np.finfo(np.float32)
+    inside = (weights >= limits.smallest_normal) & (weights <= limits.max)
+    return bool((inside | (weights == 0) | ~np.isfinite(weights)).all())
 
 
 def distributions(rows: Array) -> Array:
@@ -344,6 +388,10 @@ def distributions(rows: Array) -> Array:
 
 
 def _elementwise(name: str, x: Array, y: Array, weights: Array | None, p: float) -> Prepared:
+    narrow = x.dtype
+    if narrow == np.float32 and not (_fits_float32(weights) and p <= MOST_NARROW_POWER):
+        wide_x, wide_y = _both(lambda rows: rows.astype(np.float64), x, y)
+        return _widened(_elementwise(name, wide_x, wide_y, weights, p), narrow)
     squared = name == "sqeuclidean"
     kind = KINDS["euclidean" if squared else name]
     total = float(x.shape[1])
@@ -358,13 +406,39 @@ def _elementwise(name: str, x: Array, y: Array, weights: Array | None, p: float)
             x, y = _both(np.zeros_like, x, y)
         x, y = _both(lambda rows: rows[:, chosen], x, y)
     if weights is None:
-        weights = np.ones(x.shape[1], x.dtype)
+        weights = np.ones(x.shape[1])
     elif name == "hamming":
         total = float(weights.sum())
-    weights = contiguous(weights, x.dtype)
+    exact, weights = weights, contiguous(weights, x.dtype)
 
     def fill(x: Rows, y: Rows, out: Array) -> None:
         metric_distances(x[0], y[0], weights, kind, p, total, squared, out)
+        if name in POWER_SUMS:
+            mend_power_sums(name, x[0], y[0], exact, p, out)
+        elif name in ("braycurtis", "canberra") and narrow == np.float32:
+            _mend_large(x[0], y[0], out)
+
+    def _mend_large(x: Array, y: Array, out: Array) -> None:
+        """Rows whose sums overflow float32, in float64."""
+        limit = float(np.finfo(np.float32).max) / 4
+        for rows, others, part in ((x, y, out), (y, x, out.T)):
+            if largest_size(rows) <= limit:
+                continue
+            largest = np.abs(rows).max(axis=1)
+            large = np.flatnonzero((largest > limit) & np.isfinite(largest))
+            if len(large):
+                wide = np.empty((len(large), len(others)))
+                metric_distances(
+                    rows[large].astype(np.float64),
+                    others.astype(np.float64),
+                    exact,
+                    kind,
+                    p,
+                    total,
+                    squared,
+                    wide,
+                )
+                part[large] = wide
 
     def fill_divergences(x: Rows, y: Rows, out: Array) -> None:
         fill(x, y, out)
@@ -398,16 +472,23 @@ def _of_bits(name: str, x: Array, y: Array, n_features: int) -> Prepared:
 
 
 def _of_weighted_bits(name: str, x: Array, y: Array, weights: Array) -> Prepared:
-    """From weighted sums in float64: what both rows have, what each has, and the total."""
-    total = weights.sum()
+    """From weighted sums in float64: of what both rows have, one of them alone, and neither.
 
-    def floats(rows: Array, factors: Array | float) -> Array:
-        return np.asarray(rows.astype(bool, copy=False) * factors)
+    Each is a sum of its own, of weights that are not negative, and 0 where it has no term.
+    """
+
+    def rows_of(rows: Array) -> Rows:
+        bits = rows.astype(bool, copy=False)
+        return bits * weights, ~bits * weights, bits.astype(np.float64), (~bits).astype(np.float64)
+
+    def sums(x: Array, y: Array) -> Array:
+        out = np.empty((len(x), len(y)))
+        finished_products(x, None, y, None, out, 1.0, 0.0, -np.inf, np.inf, 0, 0.0)
+        return out
 
     def fill(x: Rows, y: Rows, out: Array) -> None:
-        both = np.empty(out.shape)
-        finished_products(x[0], None, y[1], None, both, 1.0, 0.0, -np.inf, np.inf, 0, 0.0)
-        x_only, y_only = x[2][:, None] - both, y[2] - both
+        both, x_only, y_only = sums(x[0], y[2]), sums(x[0], y[3]), sums(x[1], y[2])
+        neither = sums(x[1], y[3])
         differ = x_only + y_only
         with np.errstate(invalid="ignore", divide="ignore"):
             if name == "dice":
@@ -415,18 +496,14 @@ def _of_weighted_bits(name: str, x: Array, y: Array, weights: Array) -> Prepared
             elif name == "jaccard":
                 out[...] = np.where(differ == 0, 0, differ / (both + differ))
             elif name == "rogerstanimoto":
-                out[...] = 2 * differ / (total + differ)
+                out[...] = 2 * differ / (both + neither + 2 * differ)
             elif name == "russellrao":
-                out[...] = (total - both) / total
+                out[...] = (differ + neither) / (both + differ + neither)
             elif name == "sokalsneath":
                 out[...] = 2 * differ / (both + 2 * differ)
             else:
                 half = x_only * y_only
-                neither = total - differ - both
                 out[...] = np.where(half == 0, 0, 2 * half / (both * neither + half))
-
-    def rows_of(rows: Array) -> Rows:
-        return floats(rows, weights), floats(rows, 1.0), rows.astype(bool, copy=False) @ weights
 
     x_rows = rows_of(x)
     return Prepared(x_rows, x_rows if y is x else rows_of(y), _in_blocks(fill))

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, as_result, check_out, receives
-from ._kernels.elementwise import metric_distances
+from ._arrays import as_array, as_result, check_out, is_sparse, receives
+from ._kernels.elementwise import KINDS, metric_distances
 from ._kernels.euclidean import euclidean_products
 from ._kernels.pairwise import finished_products
-from ._metrics import KINDS, NORM_PADDING, padded_norms, unit_rows
-from ._rows import (
-    check_finite,
-    dense_pair,
-    is_sparse,
-    sparse_dist_sq,
-    sparse_pair,
-    unit_sparse_rows,
-)
+from ._metrics import NORM_PADDING, padded_norms, unit_rows
+from ._rows import dense_pair, ensure_finite, sparse_cosines, sparse_distances, sparse_pair
 
 __all__ = ["cosine_distances", "euclidean_distances", "manhattan_distances"]
 
@@ -90,21 +85,32 @@ def euclidean_distances(
     array([[0., 1.],
            [1., 0.]])
     """
+    return euclidean(X, Y, True, out, Y_norm_squared, squared, X_norm_squared)
+
+
+def euclidean(
+    X: Any,
+    Y: Any,
+    ensure_all_finite: bool | str,
+    out: Any,
+    Y_norm_squared: Any = None,
+    squared: bool = False,
+    X_norm_squared: Any = None,
+) -> Any:
+    """euclidean_distances, where also NaN and infinity may be allowed."""
     if is_sparse(X) or is_sparse(Y):
-        x, y = sparse_pair(X, Y)
+        x, y = sparse_pair(X, Y, ensure_all_finite)
         _given_norms(X_norm_squared, "X_norm_squared", x.shape[0])
         _given_norms(Y_norm_squared, "Y_norm_squared", y.shape[0])
-        result = sparse_dist_sq(x, y)
-        if not squared:
-            np.sqrt(result, out=result)
+        result = sparse_distances(x, y, squared)
         return as_result(result, x.dtype, check_out(out, result.shape, x.dtype))
     x, y = dense_pair(X, Y, finite=False)
     x_given = _given_norms(X_norm_squared, "X_norm_squared", len(x))
     y_given = _given_norms(Y_norm_squared, "Y_norm_squared", len(y))
     target = check_out(out, (len(x), len(y)), x.dtype)
     result = target if receives(target, x.dtype, x, y) else np.empty((len(x), len(y)), x.dtype)
-    x_norms = _norms(x, x_given, "X")
-    y_norms = x_norms if y is x and y_given is None else _norms(y, y_given, "Y")
+    x_norms = _norms(x, x_given, "X", ensure_all_finite)
+    y_norms = x_norms if y is x and y_given is None else _norms(y, y_given, "Y", ensure_all_finite)
     euclidean_products(x, x_norms, y, y_norms, result, not squared)
     return as_result(result, x.dtype, target)
 
@@ -121,14 +127,14 @@ def _given_norms(given: Any, name: str, n_rows: int) -> Array | None:
     return norms.reshape(-1)
 
 
-def _norms(rows: Array, given: Array | None, name: str) -> Array:
+def _norms(rows: Array, given: Array | None, name: str, ensure_all_finite: bool | str) -> Array:
     """Squared norms with padding, computed unless they were given in float64 for float64 rows."""
     if given is not None and given.dtype == rows.dtype == np.float64:
-        check_finite(rows, name)
+        ensure_finite(rows, name, ensure_all_finite)
         return np.concatenate([given, np.zeros(NORM_PADDING)])
     norms, extreme = padded_norms(rows)
     if extreme:
-        check_finite(rows, name)
+        ensure_finite(rows, name, ensure_all_finite)
     return norms
 
 
@@ -173,33 +179,41 @@ def cosine_distances(X: npt.ArrayLike, Y: npt.ArrayLike | None = None, *, out: A
     array([[0. , 0.4],
            [0.4, 0. ]])
     """
+    return cosine(X, Y, True, out)
+
+
+def cosine(X: Any, Y: Any, ensure_all_finite: bool | str, out: Any) -> Any:
+    """cosine_distances, where also NaN and infinity may be allowed."""
     if is_sparse(X) or is_sparse(Y):
-        x, y = sparse_pair(X, Y)
-        same = y is x
-        x = unit_sparse_rows(x)
-        y = x if same else unit_sparse_rows(y)
-        result = np.clip(1 - np.asarray((x @ y.T).toarray()), 0, 2)
-        if same:
-            np.fill_diagonal(result, 0)
+        x, y = sparse_pair(X, Y, ensure_all_finite)
+        result = np.clip(1 - sparse_cosines(x, y), 0, 2)
+        if y is x:
+            _fill_diagonal(result)
         return as_result(result, result.dtype, check_out(out, result.shape, result.dtype))
     x, y = dense_pair(X, Y, finite=False)
     target = check_out(out, (len(x), len(y)), x.dtype)
     result = target if receives(target, x.dtype, x, y) else np.empty((len(x), len(y)), x.dtype)
     same = y is x
-    x, x_scales = finite_unit_rows(x, "X")
-    y, y_scales = (x, x_scales) if same else finite_unit_rows(y, "Y")
+    x, x_scales = unit_rows_of(x, "X", ensure_all_finite)
+    y, y_scales = (x, x_scales) if same else unit_rows_of(y, "Y", ensure_all_finite)
     finished_products(x, x_scales, y, y_scales, result, -1.0, 1.0, 0.0, 2.0, 0, 0.0)
     if same:
-        np.fill_diagonal(result, 0)
+        _fill_diagonal(result)
     return as_result(result, x.dtype, target)
 
 
-def finite_unit_rows(x: Array, name: str) -> tuple[Array, Array]:
-    """unit_rows with scale 1 for rows of zeros; NaN and infinity are refused."""
+def _fill_diagonal(distances: Array) -> None:
+    """0 for a row and itself, but for a row with NaN."""
+    diagonal = distances.diagonal()
+    np.fill_diagonal(distances, np.where(np.isnan(diagonal), diagonal, 0))
+
+
+def unit_rows_of(x: Array, name: str, ensure_all_finite: bool | str = True) -> tuple[Array, Array]:
+    """unit_rows with scale 1 for rows of zeros."""
     x, scales, odd = unit_rows(x)
     if len(odd):
-        check_finite(x[odd], name)
-        scales[odd] = 1
+        ensure_finite(x[odd], name, ensure_all_finite)
+        scales[odd[~x[odd].any(axis=1)]] = 1
     return x, scales
 
 
@@ -249,18 +263,32 @@ def manhattan_distances(
     array([[0., 3.],
            [3., 0.]])
     """
-    return _cityblock(X, Y, out, None)
+    return cityblock(X, Y, True, out)
 
 
-def _cityblock(X: Any, Y: Any, out: Any, exponent: float | None) -> Any:
+def cityblock(
+    X: Any, Y: Any, ensure_all_finite: bool | str, out: Any, exponent: float | None = None
+) -> Any:
     """Manhattan distances, or exp(exponent * distance)."""
     if is_sparse(X) or is_sparse(Y):
-        return _sparse_cityblock(X, Y, out, exponent)
-    x, y = dense_pair(X, Y)
+        return _sparse_cityblock(*sparse_pair(X, Y, ensure_all_finite), out, exponent)
+    x, y = dense_pair(X, Y, ensure_all_finite)
     target = check_out(out, (len(x), len(y)), x.dtype)
     result = target if receives(target, x.dtype, x, y) else np.empty((len(x), len(y)), x.dtype)
     _fill_cityblock(x, y, result, exponent)
     return as_result(result, x.dtype, target)
+
+
+# Metrics that have a function of their own, which takes sparse rows as well.
+NAMED: dict[str, Callable[..., Any]] = {
+    "cosine": cosine,
+    "euclidean": euclidean,
+    "l2": euclidean,
+    "sqeuclidean": partial(euclidean, squared=True),
+    "manhattan": cityblock,
+    "l1": cityblock,
+    "cityblock": cityblock,
+}
 
 
 def _fill_cityblock(x: Array, y: Array, result: Array, exponent: float | None) -> None:
@@ -268,8 +296,7 @@ def _fill_cityblock(x: Array, y: Array, result: Array, exponent: float | None) -
     metric_distances(x, y, ones, KINDS["cityblock"], 1.0, 1.0, False, result, exponent)
 
 
-def _sparse_cityblock(X: Any, Y: Any, out: Any, exponent: float | None) -> Any:
-    x, y = sparse_pair(X, Y)
+def _sparse_cityblock(x: Any, y: Any, out: Any, exponent: float | None) -> Any:
     target = check_out(out, (x.shape[0], y.shape[0]), x.dtype)
     result = np.empty((x.shape[0], y.shape[0]), x.dtype)
     step = max(1, DENSE_BLOCK // (x.dtype.itemsize * x.shape[1]))

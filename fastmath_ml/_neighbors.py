@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._arrays import is_sparse
 from ._kernels.topk import MAX_DEPTH
+from ._options import count, number
 from ._search import (
     PRODUCT_KINDS,
     SIMILARITIES,
@@ -17,8 +19,6 @@ from ._search import (
     TopK,
     assert_finite,
     checked_metric,
-    is_sparse,
-    number_of_neighbours,
     result_dtype,
     topk_of_products,
     topk_of_values,
@@ -110,10 +110,10 @@ def topk(
     array([[0, 2]])
     """
     x, y = two_sets(X, Y)
-    k = number_of_neighbours(k, y.shape[0])
+    k = count(k, "k", 1, y.shape[0], ", the number of rows of Y")
     metric = checked_metric(metric, kwds)
     dtype = result_dtype(x, y)
-    fused = isinstance(metric, str) and metric in PRODUCT_KINDS
+    fused = isinstance(metric, str) and metric in PRODUCT_KINDS and not kwds
     if not fused or is_sparse(x) or is_sparse(y) or x.shape[1] > MAX_DEPTH:
         return topk_of_values(x, y, k, metric, sorted, kwds, dtype)
     return topk_of_products(x, y, k, str(metric), sorted, dtype)
@@ -182,14 +182,13 @@ def radius_neighbors(
     """
     x, y = two_sets(X, Y)
     metric = checked_metric(metric, kwds)
-    limit = float(radius)
-    if limit != limit:
-        raise ValueError("radius is NaN; expected a number")
+    limit = number(radius, "radius", "[-inf, inf]")
     largest = metric in SIMILARITIES
     rows, indices, distances = [], [], []
     dtype = result_dtype(x, y)
     for first_row, first, values in value_blocks(x, y, metric, kwds, dtype):
-        inside = values >= limit if largest else values <= limit
+        with np.errstate(over="ignore"):  # a limit that float32 does not hold is infinite there
+            inside = values >= limit if largest else values <= limit
         at_row, at = np.nonzero(inside)
         rows.append(at_row + first_row)
         indices.append(at + first)
@@ -260,6 +259,8 @@ def pairwise_distances_argmin_min(
         raise ValueError(f"axis is {axis!r}; expected 0 or 1")
     if metric in SIMILARITIES:
         raise ValueError(f"metric is {metric!r}, a similarity; expected a distance")
+    if not isinstance(metric_kwargs, (dict, type(None))):
+        raise TypeError(f"metric_kwargs is {metric_kwargs!r}; expected None or a dict")
     options = dict(metric_kwargs or {})
     if metric == "euclidean" and options.pop("squared", False):
         metric = "sqeuclidean"

@@ -153,6 +153,8 @@ def _vector(x: FloatArray, order: Any) -> FloatArray:
         if lowest >= low and largest < math.inf:
             return result
         return _rescaled(x, 2.0, (result < low) | np.isinf(result), result)
+    if order != order:
+        return np.full((x.shape[0], x.shape[2]), np.nan)
     return _rescaled(x, float(order), None, None)
 
 
@@ -161,7 +163,8 @@ def _rescaled(x: FloatArray, order: float, where: Any, result: Any) -> FloatArra
     is negative), so that no power overflows; only for the vectors `where` says, if it is given.
     """
     if where is None:
-        rows = np.ascontiguousarray(np.moveaxis(x, 1, 2)).reshape(-1, x.shape[1])
+        n_rows = x.shape[0] * x.shape[2]
+        rows = np.ascontiguousarray(np.moveaxis(x, 1, 2)).reshape(n_rows, x.shape[1])
     else:
         rows = np.moveaxis(x, 1, 2)[where]
     magnitudes = np.abs(rows).astype(np.float64)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import FloatArray, as_array, computing_dtype, ready
+from ._arrays import FloatArray, as_array, computing_dtype, is_sparse, ready
 from ._kernels.power import block_power
 from ._kernels.products import matmul_stack, symmetric_product
 from ._kernels.sparse import csr_product, csr_transpose
@@ -124,9 +124,13 @@ class Sparse:
 class Linear:
     """A scipy.sparse.linalg.LinearOperator, or anything with shape, matmat and rmatmat."""
 
-    def __init__(self, operator: Any, dtype: np.dtype[Any], factor: float = 1.0) -> None:
-        self.operator, self.factor = operator, factor
-        self.shape, self.dtype = operator.shape, dtype
+    def __init__(
+        self, operator: Any, dtype: np.dtype[Any], factor: float = 1.0, is_transposed: bool = False
+    ) -> None:
+        self.operator, self.factor, self.is_transposed = operator, factor, is_transposed
+        n_rows, n_columns = operator.shape
+        self.shape = (n_columns, n_rows) if is_transposed else (n_rows, n_columns)
+        self.dtype = dtype
 
     def _call(self, name: str, x: Block, n_rows: int) -> Block:
         """Always new memory: callers write to it, and the method may have returned x."""
@@ -139,20 +143,20 @@ class Linear:
         return y if self.factor == 1.0 else y * self.dtype.type(self.factor)
 
     def forward(self, x: Block) -> Block:
-        return self._call("matmat", x, self.shape[0])
+        return self._call("rmatmat" if self.is_transposed else "matmat", x, self.shape[0])
 
     def adjoint(self, y: Block) -> Block:
-        return self._call("rmatmat", y, self.shape[1])
+        return self._call("matmat" if self.is_transposed else "rmatmat", y, self.shape[1])
 
     def normal(self, x: Block, want_y: bool = False) -> tuple[Block, Block | None]:
         y = self.forward(x)
         return self.adjoint(y), y if want_y else None
 
     def transposed(self) -> Linear:
-        return Linear(self.operator.T, self.dtype, self.factor)
+        return Linear(self.operator, self.dtype, self.factor, not self.is_transposed)
 
     def scaled(self, factor: float) -> Linear:
-        return Linear(self.operator, self.dtype, self.factor * factor)
+        return Linear(self.operator, self.dtype, self.factor * factor, self.is_transposed)
 
 
 class Function:
@@ -177,17 +181,17 @@ class Function:
 Operator = Dense | Sparse | Linear | Function
 
 
-def as_operator(a: Any, *, n: int | None = None, functions: bool = False) -> Any:
+def as_operator(a: Any, name: str = "a", *, n: int | None = None, functions: bool = False) -> Any:
     """The operator for `a`, or an error that says what was wanted."""
     if callable(a) and not hasattr(a, "shape"):
         if not functions:
-            raise TypeError(f"a is {type(a).__name__}; expected a matrix or a linear operator")
+            raise TypeError(f"{name} is {type(a).__name__}; expected a matrix or a linear operator")
         if n is None:
             raise TypeError("a is a function; expected n=, the length of its argument, as well")
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"n is {n!r}; expected a positive integer")
         return Function(a, int(n))
-    operator = _matrix_operator(a)
+    operator = _matrix_operator(a, name)
     if n is not None and n != operator.shape[1]:
         raise ValueError(f"n is {n} for a matrix of shape {operator.shape}; expected {n} columns")
     return operator
@@ -200,16 +204,14 @@ def square_operator(a: Any, n: int | None) -> Any:
     return operator
 
 
-def _matrix_operator(a: Any) -> Any:
-    kind = type(a)
-    if kind.__module__.startswith("scipy.sparse") and hasattr(a, "tocsr"):
-        return _sparse_operator(a)
+def _matrix_operator(a: Any, name: str) -> Any:
+    if is_sparse(a):
+        return _sparse_operator(a, name)
     if hasattr(a, "matmat") and hasattr(a, "shape"):
-        dtype = computing_dtype(np.dtype(getattr(a, "dtype", None) or np.float64), "a")
-        _check_shape(a.shape, "a")
+        dtype = computing_dtype(np.dtype(getattr(a, "dtype", None) or np.float64), name)
+        _check_shape(a.shape, name)
         return Linear(a, dtype)
-    array = as_array(a, "a")
-    return Dense(as_matrix(array, "a"))
+    return Dense(as_matrix(as_array(a, name), name))
 
 
 def as_matrix(array: Any, name: str) -> FloatArray:
@@ -221,9 +223,9 @@ def as_matrix(array: Any, name: str) -> FloatArray:
     return matrix
 
 
-def _sparse_operator(a: Any) -> Sparse:
-    _check_shape(a.shape, "a")
-    dtype = computing_dtype(a.dtype, "a")
+def _sparse_operator(a: Any, name: str) -> Sparse:
+    _check_shape(a.shape, name)
+    dtype = computing_dtype(a.dtype, name)
     by_columns = a.format == "csc"
     csr = a.T if by_columns else a.tocsr()
     # Of one integer type, which row numbers fit as well, and as the kernels read them.
@@ -234,13 +236,17 @@ def _sparse_operator(a: Any) -> Sparse:
     csr.indices = np.require(given.indices, index, ["C", "A"])
     csr.indptr = np.require(given.indptr, index, ["C", "A"])
     if len(csr.indptr) != csr.shape[0] + 1 or csr.indptr[0] or (np.diff(csr.indptr) < 0).any():
-        raise ValueError("a has row pointers that do not rise from 0; expected a valid CSR matrix")
+        raise ValueError(
+            f"{name} has row pointers that do not rise from 0; expected a valid CSR matrix"
+        )
     n_stored = int(csr.indptr[-1])
     stored = csr.indices[:n_stored]
     if n_stored > min(len(csr.indices), len(csr.data)) or (
         n_stored and (stored.min() < 0 or stored.max() >= csr.shape[1])
     ):
-        raise ValueError("a has column indices outside of its shape; expected a valid CSR matrix")
+        raise ValueError(
+            f"{name} has column indices outside of its shape; expected a valid CSR matrix"
+        )
     return Sparse(csr).transposed() if by_columns else Sparse(csr)
 
 

@@ -56,6 +56,15 @@ def _ends(interval: str) -> tuple[float, ...]:
     return tuple(map(float, interval[1:-1].split(",")))
 
 
+def steps_or_auto(value: Any, name: str) -> int | None:
+    """None for 'auto'."""
+    if isinstance(value, str):
+        if value == "auto":
+            return None
+        raise ValueError(f"{name} is {value!r}; expected an integer or 'auto'")
+    return count(value, name, 0)
+
+
 def count(
     value: Any, name: str, lowest: int = 1, highest: int | None = None, what: str = ""
 ) -> int:

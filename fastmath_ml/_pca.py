@@ -13,7 +13,7 @@ from ._kernels.power import subtract_mean
 from ._krylov import Small, make_rng, random_block
 from ._moments import features_of, moments_of, scatter_about_mean
 from ._operators import Dense, as_matrix, as_operator, check_finite, largest_entry
-from ._options import count
+from ._options import count, steps_or_auto
 from ._svd import (
     Triplets,
     best_triplets,
@@ -272,10 +272,10 @@ def randomized_svd(
     >>> s
     array([5., 3.])
     """
-    operator = as_operator(M)
+    operator = as_operator(M, "M")
     k = count(n_components, "n_components")
     n_oversamples = count(n_oversamples, "n_oversamples", 0)
-    n_steps = None if n_iter == "auto" else count(n_iter, "n_iter", 0)
+    n_steps = steps_or_auto(n_iter, "n_iter")
     for name, value, choices in (
         ("power_iteration_normalizer", power_iteration_normalizer, ("auto", "QR", "LU", "none")),
         ("svd_lapack_driver", svd_lapack_driver, ("gesdd", "gesvd")),
@@ -306,7 +306,8 @@ def randomized_svd(
 
 def _generator(random_state: Any) -> np.random.Generator:
     """As scikit-learn takes it: None is NumPy's global state."""
-    return make_rng(np.random.mtrand._rand if random_state is None else random_state)
+    source = np.random.mtrand._rand if random_state is None else random_state
+    return make_rng(source, "random_state")
 
 
 def _block(

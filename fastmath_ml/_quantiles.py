@@ -18,7 +18,7 @@ from ._arrays import (
     floating,
     normalize_axes,
 )
-from ._kernels.order_statistics import interpolate, select
+from ._kernels.order_statistics import HUGE, interpolate, select
 from ._moments import NoValue, by_numpy, fits_float64, lines_of, moments_of, shaped_back
 
 __all__ = ["median", "nanmedian", "nanquantile", "quantile"]
@@ -27,7 +27,6 @@ Array = npt.NDArray[Any]
 # Longer columns are copied to lines; huge lines are sorted where more ranks than that are wanted.
 LONGEST_COLUMN = 1 << 15
 MANY_RANKS = 8
-HUGE_LINE = 1 << 18
 
 
 def _between(alpha: float, beta: float) -> Callable[[Array, Array], Array]:
@@ -88,7 +87,7 @@ def _selected(x: Array, ranks: Array, valid: Array | None) -> tuple[Array, Array
     n_lines = x.shape[0] * x.shape[2]
     has_nan = np.zeros(n_lines, bool)
     out = np.empty((n_lines, ranks.shape[1], 2), x.dtype)
-    if x.shape[1] >= HUGE_LINE and ranks.shape[1] > MANY_RANKS:
+    if x.shape[1] >= HUGE and ranks.shape[1] > MANY_RANKS:
         ordered = np.sort(x[:, :, 0], axis=1)
         has_nan = np.isnan(ordered[:, -1])
         ranks = np.broadcast_to(ranks, (n_lines, ranks.shape[1]))
@@ -165,6 +164,9 @@ def _is_ours(array: Array) -> bool:
     return dtype.itemsize <= 8 and fits_float64(array)
 
 
+INTEGERS = ("ii", "iu", "ui", "uu")  # kinds of two dtypes
+
+
 def _median(a: Any, axis: Any, out: Any, overwrite_input: bool, keepdims: Any, omit: bool) -> Any:
     array = as_array(a, "a")
     if not _is_ours(array):
@@ -193,7 +195,9 @@ def _quantile(
     if method not in DISCRETE and method not in CONTINUOUS:
         names = ", ".join([*DISCRETE, *CONTINUOUS])
         raise ValueError(f"{method!r} is not a valid method. Use one of: {names}")
-    by_kernel = quantiles.dtype.kind in "iuf" and array.dtype.kind != "b"
+    # Of integers at whole q, interpolated: NumPy's dtype depends on the method and on more.
+    is_odd = array.dtype.kind + quantiles.dtype.kind in INTEGERS and method in CONTINUOUS
+    by_kernel = quantiles.dtype.kind in "iuf" and array.dtype.kind != "b" and (whole or not is_odd)
     if weights is not None or not by_kernel or not _is_ours(array):
         function = by_numpy.nanquantile if omit else by_numpy.quantile
         return function(array, q, axis, out, overwrite_input, method, keepdims, weights=weights)
@@ -359,9 +363,9 @@ def quantile(
 
     Notes
     -----
-    Elements are selected as for `median`, a pass for each q; eight and more of them sort a copy.
-    Places and weights are computed in float64 also where `a` is float32. Booleans, and integers
-    beyond 2^53, are left to NumPy.
+    Elements are selected as for `median`, a pass for each q; five and more of them (nine, of lines
+    of 2^18 and more elements) sort a copy of the line. Places and weights are computed in float64
+    also where `a` is float32. Booleans, and integers beyond 2^53, are left to NumPy.
 
     References
     ----------

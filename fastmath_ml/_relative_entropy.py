@@ -31,9 +31,16 @@ def apply(which: int, x: Any, y: Any, out: Any) -> Any:
     if isinstance(out, tuple) and len(out) == 1:
         out = out[0]
     first, second = as_array(x, "x"), as_array(y, "y")
-    dtypes = computing_dtype(first.dtype, "x"), computing_dtype(second.dtype, "y")
-    dtype = np.result_type(*dtypes)
-    result_dtype = np.result_type(floating(first.dtype, "x"), floating(second.dtype, "y"))
+    for array, name in ((first, "x"), (second, "y")):
+        computing_dtype(array.dtype, name)
+    # Numbers of Python take the dtype of what they meet.
+    promoted = np.result_type(
+        *(
+            given if type(given) in (bool, int, float) else array.dtype
+            for given, array in ((x, first), (y, second))
+        )
+    )
+    dtype, result_dtype = computing_dtype(promoted, "x"), floating(promoted, "x")
     try:
         shape = np.broadcast_shapes(first.shape, second.shape)
     except ValueError:

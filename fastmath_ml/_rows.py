@@ -7,20 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, ready
+from ._arrays import as_array, is_sparse, ready
 from ._kernels.pairwise import squared_norms
 from ._metrics import similarity_dtype
 
 Array = npt.NDArray[Any]
-
-
-def is_sparse(x: Any) -> bool:
-    """Whether x is a scipy.sparse matrix or array, without importing scipy.sparse to find out."""
-    if not type(x).__module__.startswith("scipy.sparse"):
-        return False
-    from scipy import sparse
-
-    return bool(sparse.issparse(x))
 
 
 def check_shape(shape: tuple[int, ...], name: str) -> None:
@@ -59,15 +50,23 @@ def check_finite(x: Array, name: str, allow_nan: bool = False) -> None:
         )
 
 
+def ensure_finite(x: Array, name: str, ensure_all_finite: bool | str) -> None:
+    """As scikit-learn's functions have it: True, False or 'allow-nan'."""
+    if ensure_all_finite:
+        check_finite(x, name, ensure_all_finite == "allow-nan")
+
+
 def has_large_norm(x: Array) -> bool:
     """Whether some row has NaN, infinity or a squared norm near the end of the range."""
     return squared_norms(x, np.empty(len(x), x.dtype))
 
 
-def dense_pair(X: Any, Y: Any, *, finite: bool = True) -> tuple[Array, Array]:
+def dense_pair(
+    X: Any, Y: Any, ensure_all_finite: bool | str = True, *, finite: bool = True
+) -> tuple[Array, Array]:
     """X and Y as arrays that kernels take, of one dtype; Y is X itself for one set.
 
-    With `finite`, NaN and infinity are refused.
+    With `finite` they are looked at as `ensure_all_finite` says.
     """
     x = as_array(X, "X")
     y = x if Y is None or Y is X else as_array(Y, "Y")
@@ -81,30 +80,28 @@ def dense_pair(X: Any, Y: Any, *, finite: bool = True) -> tuple[Array, Array]:
     if finite:
         for rows, name in ((x, "X"),) if same else ((x, "X"), (y, "Y")):
             if has_large_norm(rows):
-                check_finite(rows, name)
+                ensure_finite(rows, name, ensure_all_finite)
     return x, y
 
 
 # ---- Sparse rows: SciPy multiplies ----
 
 
-def sparse_rows(x: Any, name: str) -> Any:
-    """A CSR array of finite float32 or float64 from a sparse or dense x."""
+def sparse_rows(x: Any, name: str, ensure_all_finite: bool | str = True) -> Any:
+    """A CSR array of float32 or float64 from a sparse or dense x."""
     from scipy import sparse
 
     matrix = x if is_sparse(x) else as_array(x, name)
     check_shape(matrix.shape, name)
     rows = sparse.csr_array(matrix, dtype=similarity_dtype(matrix.dtype, name))
-    if not np.isfinite(rows.data).all():
-        what = "NaN" if np.isnan(rows.data).any() else "infinity"
-        raise ValueError(f"{name} contains {what}; expected finite values")
+    ensure_finite(rows.data, name, ensure_all_finite)
     return rows
 
 
-def sparse_pair(X: Any, Y: Any) -> tuple[Any, Any]:
+def sparse_pair(X: Any, Y: Any, ensure_all_finite: bool | str = True) -> tuple[Any, Any]:
     """X and Y, at least one of them sparse, as CSR arrays; Y is X itself for one set."""
-    x = sparse_rows(X, "X")
-    y = x if Y is None or Y is X else sparse_rows(Y, "Y")
+    x = sparse_rows(X, "X", ensure_all_finite)
+    y = x if Y is None or Y is X else sparse_rows(Y, "Y", ensure_all_finite)
     check_features(x.shape, y.shape)
     dtype = np.result_type(x.dtype, y.dtype)
     same = y is x
@@ -126,21 +123,53 @@ def unit_sparse_rows(rows: Any) -> Any:
     return rows
 
 
-def sparse_dist_sq(x: Any, y: Any) -> Array:
-    """Squared distances in float64: |x|^2 + |y|^2 - 2 x.y, never negative, 0 on one set's diagonal.
+def sparse_cosines(x: Any, y: Any) -> Array:
+    """Cosines of sparse rows as an array, symmetric for one set."""
+    same = y is x
+    x = unit_sparse_rows(x)
+    product = np.asarray((x @ (x if same else unit_sparse_rows(y)).T).toarray())
+    return _mirrored(product) if same else product
 
-    The cancellation of that form is float64's.
+
+def sparse_distances(x: Any, y: Any, squared: bool) -> Array:
+    """Euclidean distances in float64, from |x|^2 + |y|^2 - 2 x.y.
+
+    Never negative; symmetric and 0 on the diagonal for one set. The cancellation of that form is
+    float64's. Sets that are far from 1 are scaled.
     """
     same = y is x
     x = x.astype(np.float64, copy=False)
     y = x if same else y.astype(np.float64, copy=False)
+    largest = max(float(np.abs(rows.data).max(initial=0)) for rows in (x, y))
+    exponent = 0
+    if 0 < largest < 1e-140 or 1e140 < largest < np.inf:
+        exponent = int(np.frexp(largest)[1])
+        x = _scaled(x, exponent)
+        y = x if same else _scaled(y, exponent)
     x_norms = x.multiply(x).sum(axis=1)
     y_norms = y.multiply(y).sum(axis=1)
-    dist_sq = np.asarray((x @ y.T).toarray())
-    dist_sq *= -2
-    dist_sq += x_norms[:, None]
-    dist_sq += y_norms
-    np.maximum(dist_sq, 0, out=dist_sq)
+    result = np.asarray((x @ y.T).toarray())
+    result *= -2
+    result += x_norms[:, None]
+    result += y_norms
+    np.maximum(result, 0, out=result)
     if same:
-        np.fill_diagonal(dist_sq, 0)
-    return dist_sq
+        result = _mirrored(result)
+        np.fill_diagonal(result, 0)
+    if not squared:
+        np.sqrt(result, out=result)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(result, exponent * (2 if squared else 1)) if exponent else result
+
+
+def _scaled(rows: Any, exponent: int) -> Any:
+    """Sparse rows divided by a power of two."""
+    rows = rows.copy()
+    with np.errstate(under="ignore"):
+        rows.data = np.ldexp(rows.data, -exponent)
+    return rows
+
+
+def _mirrored(square: Array) -> Array:
+    """The upper triangle on both sides: SciPy's order of summing is not the same on both."""
+    return np.asarray(np.triu(square) + np.triu(square, 1).T)

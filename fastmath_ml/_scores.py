@@ -49,6 +49,10 @@ def _refuse_nan(x: Array, nan_policy: str) -> None:
         raise ValueError("The input contains nan values")
 
 
+def _eps_of(dtype: np.dtype[Any]) -> float:
+    return float(np.finfo(dtype).eps) if dtype.kind == "f" else 2.0**-7  # bfloat16
+
+
 def _scaled(
     array: Array, axes: tuple[int, ...], ddof: float, omit: bool, constant: float
 ) -> tuple[Array, Array, Array]:
@@ -58,8 +62,8 @@ def _scaled(
     count, means, variances = moments_of(x, True, omit)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviations = np.sqrt(variances * (count / np.maximum(count - ddof, 0)))
-        own = np.finfo(floating(array.dtype, "x"))
-        is_zero = deviations <= np.abs(float(own.eps) * means)
+        eps = _eps_of(floating(array.dtype, "x"))
+        is_zero = deviations <= np.abs(eps * means)
         divisors = np.where(is_zero, constant, deviations)
         # The quotient of float32 is rounded from a product in float64; float64 is divided.
         divide = dtype == np.float64
@@ -254,7 +258,7 @@ def describe(
     third, fourth = _higher_moments(x, means, count, omit)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = second * (count / np.maximum(count - ddof, 0))
-        eps = float(np.finfo(dtype).eps)
+        eps = _eps_of(dtype)
         is_zero = second <= (eps * means) ** 2
         skewness = np.where(is_zero, np.nan, third / second**1.5)
         kurtosis = np.where(is_zero, np.nan, fourth / second**2)

@@ -7,17 +7,20 @@ way the database is read once, in order, and what is known of a query lies in th
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_array, computing_dtype, ready
-from ._kernels.candidates import finish, take_values
+from ._arrays import as_array, is_sparse, ready
+from ._kernels.candidates import finish, has_odd_rows, take_values
+from ._kernels.pairwise import SAFE_SQUARES
 from ._kernels.row_pairs import pair_distances
 from ._kernels.topk import KINDS, search
+from ._metrics import ALIASES, ESTIMATES, similarity_dtype
+from ._rows import check_features, check_finite, check_shape
 from .linalg import matmul, vecdot
 
 Array = npt.NDArray[Any]
@@ -36,6 +39,8 @@ SIMILARITIES = ("cosine_similarity", "dot")
 SCIPY_NAMES = {"manhattan": "cityblock", "l1": "cityblock", "l2": "euclidean"}
 SKLEARN_ONLY = ("haversine", "nan_euclidean")
 BLOCK_BYTES = 4 << 20
+# Sums of squares below this, for each feature, may have lost terms to the end of the range.
+LEAST_SQUARES = {"f": 2.0**-103, "d": 2.0**-970}
 
 
 class TopK(NamedTuple):
@@ -57,35 +62,16 @@ class RadiusNeighbors(NamedTuple):
 
 
 def two_sets(X: Any, Y: Any) -> tuple[Any, Any]:
-    x, y = rows(X, "X"), rows(Y, "Y")
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(
-            f"X has {x.shape[1]} features and Y has {y.shape[1]}; expected the same number"
-        )
+    x = rows_of(X, "X")
+    y = x if Y is X else rows_of(Y, "Y")
+    check_features(x.shape, y.shape)
     return x, y
 
 
-def rows(rows: Any, name: str) -> Any:
-    rows = rows.tocsr() if is_sparse(rows) else as_array(rows, name)
-    if len(rows.shape) != 2:
-        raise ValueError(
-            f"{name} is a {len(rows.shape)}D array of shape {rows.shape}; expected a 2D array, "
-            "rows of features"
-        )
-    if 0 in rows.shape:
-        raise ValueError(
-            f"{name} has shape {rows.shape}; expected at least one row and one feature"
-        )
+def rows_of(given: Any, name: str) -> Any:
+    rows = given.tocsr() if is_sparse(given) else as_array(given, name)
+    check_shape(rows.shape, name)
     return rows
-
-
-def is_sparse(x: Any) -> bool:
-    """Whether x is a scipy.sparse matrix or array, without importing scipy.sparse to find out."""
-    if not type(x).__module__.startswith("scipy.sparse"):
-        return False
-    from scipy import sparse
-
-    return bool(sparse.issparse(x))
 
 
 def is_small_integer(dtype: np.dtype[Any]) -> bool:
@@ -93,22 +79,7 @@ def is_small_integer(dtype: np.dtype[Any]) -> bool:
 
 
 def result_dtype(x: Any, y: Any) -> np.dtype[Any]:
-    """float32 also for int8 and uint8, whose values it holds; else as everywhere."""
-    dtypes = [
-        np.dtype(np.float32) if is_small_integer(z.dtype) else computing_dtype(z.dtype, name)
-        for z, name in ((x, "X"), (y, "Y"))
-    ]
-    return np.result_type(*dtypes)
-
-
-def number_of_neighbours(k: Any, n_rows: int) -> int:
-    try:
-        number = operator.index(k)
-    except TypeError:
-        raise TypeError(f"k is {k!r}; expected an integer") from None
-    if not 1 <= number <= n_rows:
-        raise ValueError(f"k is {number}; expected 1 to {n_rows}, the number of rows of Y")
-    return number
+    return np.result_type(similarity_dtype(x.dtype, "X"), similarity_dtype(y.dtype, "Y"))
 
 
 def checked_metric(metric: Any, kwds: dict[str, Any]) -> Any:
@@ -116,9 +87,9 @@ def checked_metric(metric: Any, kwds: dict[str, Any]) -> Any:
         return metric
     if not isinstance(metric, str):
         raise TypeError(f"metric is {metric!r}; expected a name or a function of two rows")
-    if metric in PRODUCT_KINDS and kwds:
+    if metric in SIMILARITIES and kwds:
         raise TypeError(f"metric {metric!r} takes no parameters; got {', '.join(kwds)}")
-    needed = {"seuclidean": "V", "mahalanobis": "VI"}.get(metric)
+    needed, _ = ESTIMATES.get(ALIASES.get(metric.lower(), ""), (None, None))
     if needed and kwds.get(needed) is None:
         raise ValueError(f"metric {metric!r} without {needed}; expected {needed}=, of all the data")
     return metric
@@ -126,16 +97,15 @@ def checked_metric(metric: Any, kwds: dict[str, Any]) -> Any:
 
 def assert_finite(x: Any, name: str) -> None:
     values = x.data if is_sparse(x) else x
-    if values.dtype.kind != "f":
+    if values.dtype.kind in "biu":
         return
     step = max(1, BLOCK_BYTES // (values[:1].nbytes or 1))
     for first in range(0, len(values), step):
         block = values[first : first + step]
         with np.errstate(over="ignore", invalid="ignore"):
             total = np.sum(block, dtype=np.float64)
-        if not np.isfinite(total) and not np.isfinite(block).all():
-            what = "NaN" if np.isnan(block).any() else "infinity"
-            raise ValueError(f"{name} contains {what}; expected finite values")
+        if not np.isfinite(total):
+            check_finite(block, name)
 
 
 # ---- products ----
@@ -177,6 +147,12 @@ def topk_of_products(
             np.clip(values, -1, 1, out=values)
     else:
         _distances_again(queries, y, values, indices, metric)
+        least_sq = 0.0 if kind == "cosine" or integers else LEAST_SQUARES[work.char] * x.shape[1]
+        least = least_sq if metric == "sqeuclidean" else least_sq**0.5
+        if has_odd_rows(values, least):
+            _search_tiny(queries, y, metric, sorted, values, indices, least, least_sq)
+            if sorted:
+                _put_nan_last(values, indices)
     return TopK(values.astype(dtype, copy=False), indices)
 
 
@@ -186,10 +162,10 @@ def _unit_factors(x: Array) -> tuple[Array, Array]:
     0 for rows of zeros, NaN for those that are not finite.
     """
     norms_sq = vecdot(x, x)
-    smallest, largest = (1e-20, 1e36) if x.itemsize == 4 else (1e-280, 1e300)
+    low, high = SAFE_SQUARES[x.itemsize]
     with np.errstate(divide="ignore"):
         factors = 1 / np.sqrt(norms_sq)
-    unsafe = np.flatnonzero(~((norms_sq >= smallest) & (norms_sq <= largest)))
+    unsafe = np.flatnonzero(~((norms_sq >= low) & (norms_sq <= high)))
     if len(unsafe):
         largest = np.abs(x[unsafe]).max(axis=1)
         factors[unsafe] = np.where(largest == 0, 0, np.nan)
@@ -242,6 +218,32 @@ def _search_infinite(x: Array, y: Array, metric: str, values: Array, indices: Ar
     values[rows], indices[rows] = some_values, some_indices
 
 
+def _search_tiny(
+    x: Array,
+    y: Array,
+    metric: str,
+    sorted: bool,
+    values: Array,
+    indices: Array,
+    least: float,
+    least_sq: float,
+) -> None:
+    """Queries and neighbours so near to 0 that |y|^2 - 2 x.y underflows, by their distances."""
+    rows = np.flatnonzero(values.max(axis=1) < least)
+    rows = rows[vecdot(x[rows], x[rows]) < least_sq] if len(rows) else rows
+    if len(rows):
+        found = topk_of_values(x[rows], y, values.shape[1], "euclidean", sorted, {}, x.dtype)
+        distances, indices[rows] = found
+        values[rows] = distances**2 if metric == "sqeuclidean" else distances
+
+
+def _put_nan_last(values: Array, indices: Array) -> None:
+    """A query of zeros has finite keys for rows that are not finite."""
+    for row in np.flatnonzero(np.isnan(values).any(axis=1)):
+        order = np.argsort(np.isnan(values[row]), kind="stable")
+        values[row], indices[row] = values[row][order], indices[row][order]
+
+
 def _distances_again(x: Array, y: Array, values: Array, indices: Array, metric: str) -> None:
     """The distances of the pairs found, from differences."""
     options = {"cosine": metric == "cosine", "root": metric in ("euclidean", "l2")}
@@ -277,30 +279,48 @@ def value_blocks(
     x: Any, y: Any, metric: Any, kwds: dict[str, Any], dtype: np.dtype[Any]
 ) -> Iterator[tuple[int, int, Array]]:
     """(first row of x, first row of y, distances) in blocks; each row of y is read once."""
-    values_of = _values_of(metric, is_sparse(x) or is_sparse(y), kwds)
+    values_of = _values_of(metric, is_sparse(x) or is_sparse(y), kwds, dtype)
+    has_zeros = y is x and metric in ("cosine", "correlation")  # a row and itself, as in cdist
     n_rows = min(y.shape[0], max(1, min(4096, BLOCK_BYTES // (8 * y.shape[1]))))
     n_queries = min(x.shape[0], max(1, BLOCK_BYTES // (8 * n_rows)))
     for first in range(0, y.shape[0], n_rows):
         block = y[first : first + n_rows]
         for row in range(0, x.shape[0], n_queries):
-            values = values_of(x[row : row + n_queries], block)
-            yield row, first, np.ascontiguousarray(values, dtype)
+            values = np.ascontiguousarray(values_of(x[row : row + n_queries], block), dtype)
+            if has_zeros:
+                same = np.arange(max(row, first), min(row + values.shape[0], first + n_rows))
+                same = same[~np.isnan(values[same - row, same - first])]
+                values[same - row, same - first] = 0
+            yield row, first, values
 
 
-def _values_of(metric: Any, sparse: bool, kwds: dict[str, Any]) -> Callable[[Any, Any], Any]:
+def _values_of(
+    metric: Any, sparse: bool, kwds: dict[str, Any], dtype: np.dtype[Any]
+) -> Callable[[Any, Any], Any]:
     from . import pairwise as distances
 
     pairwise: Any = distances
     if metric == "dot":
-        return lambda x, y: x @ y.T if sparse else matmul(x, y.T)
+        return partial(_products, sparse, dtype)
     if metric == "cosine_similarity":  # whose own function refuses NaN
-        distances_of = _values_of("cosine", sparse, kwds)
+        distances_of = _values_of("cosine", sparse, kwds, dtype)
         return lambda x, y: 1 - distances_of(x, y)
     if callable(metric):
         from ._custom import custom_distances
 
         return lambda x, y: custom_distances(x, y, metric, **kwds)
-    if sparse or metric in SKLEARN_ONLY:
-        return lambda x, y: pairwise.pairwise_distances(x, y, metric, **kwds)
+    if sparse or metric in SKLEARN_ONLY or (metric == "cosine" and not kwds):
+        loosely = {"ensure_all_finite": False, **kwds}
+        return lambda x, y: pairwise.pairwise_distances(x, y, metric, **loosely)
     name = SCIPY_NAMES.get(metric, metric)
     return lambda x, y: pairwise.cdist(x, y, name, **kwds)
+
+
+def _products(sparse: bool, dtype: np.dtype[Any], x: Any, y: Any) -> Array:
+    """x @ y.T in the dtype of the result; integers, which are exact there, in float64."""
+    if x.dtype.kind in "biu" and y.dtype.kind in "biu":
+        dtype = np.dtype(np.float64)
+    if not sparse:
+        return np.asarray(matmul(ready(x, dtype), ready(y, dtype).T))
+    product = x.astype(dtype) @ y.astype(dtype).T
+    return np.asarray(product.toarray() if is_sparse(product) else product)

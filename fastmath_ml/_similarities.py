@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import as_result, check_out, receives
+from ._arrays import as_result, check_out, is_sparse, receives
 from ._kernels.euclidean import euclidean_products
-from ._kernels.pairwise import finished_products
+from ._kernels.pairwise import NOTHING, POWER, TANH, finished_products
 from ._metrics import padded_norms
-from ._named_distances import _cityblock, finite_unit_rows
+from ._named_distances import cityblock, unit_rows_of
+from ._options import number
 from ._rows import (
     check_finite,
     dense_pair,
-    is_sparse,
-    sparse_dist_sq,
+    sparse_cosines,
+    sparse_distances,
     sparse_pair,
     unit_sparse_rows,
 )
@@ -32,7 +33,6 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
-NOTHING, POWER, TANH = range(3)  # of finish.h
 
 
 def cosine_similarity(
@@ -88,19 +88,18 @@ def cosine_similarity(
     """
     if is_sparse(X) or is_sparse(Y):
         x, y = sparse_pair(X, Y)
-        same = y is x
-        x = unit_sparse_rows(x)
-        product = x @ (x if same else unit_sparse_rows(y)).T
         if _stays_sparse(X, Y, dense_output, out):
+            unit = unit_sparse_rows(x)
+            product = unit @ (unit if y is x else unit_sparse_rows(y)).T
             np.clip(product.data, -1, 1, out=product.data)
             return product
-        result = np.clip(product.toarray(), -1, 1)
+        result = np.clip(sparse_cosines(x, y), -1, 1)
         return as_result(result, result.dtype, check_out(out, result.shape, result.dtype))
     x, y = dense_pair(X, Y, finite=False)
     target, result = _receiver(x, y, out)
     same = y is x
-    x, x_scales = finite_unit_rows(x, "X")
-    y, y_scales = (x, x_scales) if same else finite_unit_rows(y, "Y")
+    x, x_scales = unit_rows_of(x, "X")
+    y, y_scales = (x, x_scales) if same else unit_rows_of(y, "Y")
     finished_products(x, x_scales, y, y_scales, result, 1.0, 0.0, -1.0, 1.0, NOTHING, 0.0)
     return as_result(result, x.dtype, target)
 
@@ -247,8 +246,7 @@ def polynomial_kernel(
     >>> fm.pairwise.polynomial_kernel([[1.0, 2.0]], [[1.0, 1.0]], degree=2)
     array([[6.25]])
     """
-    if not degree >= 0:
-        raise ValueError(f"degree is {degree}; expected a number that is at least 0")
+    degree, coef0 = number(degree, "degree", "[0, inf)"), number(coef0, "coef0", "(-inf, inf)")
     factor = _gamma(gamma, X)
     if degree == int(degree) and degree <= 64:
         return _products(X, Y, out, factor, coef0, POWER, float(degree))
@@ -309,6 +307,7 @@ def sigmoid_kernel(
     >>> fm.pairwise.sigmoid_kernel([[1.0, -1.0]], [[1.0, 1.0]], coef0=0)
     array([[0.]])
     """
+    coef0 = number(coef0, "coef0", "(-inf, inf)")
     return _products(X, Y, out, _gamma(gamma, X), coef0, TANH)
 
 
@@ -365,14 +364,18 @@ def rbf_kernel(
     exponent = -_gamma(gamma, X)
     if is_sparse(X) or is_sparse(Y):
         x, y = sparse_pair(X, Y)
-        result = sparse_dist_sq(x, y)
+        result = sparse_distances(x, y, True)
         np.exp(np.multiply(result, exponent, out=result), out=result)
         return as_result(result, x.dtype, check_out(out, result.shape, x.dtype))
     x, y = dense_pair(X, Y, finite=False)
     target, result = _receiver(x, y, out)
     x_norms = _finite_norms(x, "X")
     y_norms = x_norms if y is x else _finite_norms(y, "Y")
-    euclidean_products(x, x_norms, y, y_norms, result, False, exponent)
+    if exponent == 0:
+        result.fill(1)
+    else:
+        lowest = float(np.finfo(x.dtype).min)
+        euclidean_products(x, x_norms, y, y_norms, result, False, max(exponent, lowest))
     return as_result(result, x.dtype, target)
 
 
@@ -432,7 +435,7 @@ def laplacian_kernel(
     >>> fm.pairwise.laplacian_kernel([[0.0, 1.0]], [[0.0, 1.0], [1.0, 2.0]]).round(3)
     array([[1.   , 0.368]])
     """
-    return _cityblock(X, Y, out, -_gamma(gamma, X))
+    return cityblock(X, Y, True, out, -_gamma(gamma, X))
 
 
 def _gamma(gamma: float | None, X: Any) -> float:
@@ -440,6 +443,4 @@ def _gamma(gamma: float | None, X: Any) -> float:
     if gamma is None:
         shape: tuple[int, ...] = X.shape if is_sparse(X) else np.shape(X)
         return 1.0 / shape[1] if len(shape) == 2 and shape[1] else 1.0
-    if not gamma >= 0:
-        raise ValueError(f"gamma is {gamma}; expected None or a number that is at least 0")
-    return float(gamma)
+    return number(gamma, "gamma", "[0, inf)")

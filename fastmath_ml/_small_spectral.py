@@ -86,10 +86,10 @@ def qr(a: npt.ArrayLike, mode: str = "reduced") -> Any:
 
 
 def _is_upper(triangle: str) -> bool:
-    triangle = triangle.upper()
-    if triangle not in ("L", "U"):
-        raise ValueError(f"UPLO argument must be 'L' or 'U', not {triangle!r}")
-    return triangle == "U"
+    if not isinstance(triangle, str) or triangle.upper() not in ("L", "U"):
+        kind = ValueError if isinstance(triangle, str) else TypeError
+        raise kind(f"UPLO argument must be 'L' or 'U', not {triangle!r}")
+    return triangle.upper() == "U"
 
 
 def eigh(a: npt.ArrayLike, UPLO: str = "L") -> Any:

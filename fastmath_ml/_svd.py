@@ -37,7 +37,7 @@ from ._krylov import (
 )
 from ._lapack import eigh, svd
 from ._operators import Dense, OutOfRange, as_operator, check_range, product
-from ._options import count
+from ._options import count, steps_or_auto
 
 METHODS = ("auto", "randomized", "power", "krylov")
 # The Gram matrix takes m n^2 operations, block Lanczos 4 m n for each of some 3 k vectors.
@@ -145,7 +145,7 @@ def svd_topk(
     if n_oversamples is None:
         n_oversamples = 0 if method in ("auto", "krylov") else 10
     n_oversamples = count(n_oversamples, "n_oversamples", 0)
-    n_steps = None if n_iter == "auto" else count(n_iter, "n_iter", 0)
+    n_steps = steps_or_auto(n_iter, "n_iter")
     wanted = tolerance(tol, operator.dtype)
     source = make_rng(rng)
     is_wide = operator.shape[0] < operator.shape[1]

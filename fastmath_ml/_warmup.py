@@ -55,7 +55,7 @@ def warmup(*names: str) -> None:
     >>> fm.warmup("calculus")
     """
     for name in names:
-        if name not in WARM_UPS:
+        if not isinstance(name, str) or name not in WARM_UPS:
             raise ValueError(f"names has {name!r}; expected any of {', '.join(WARM_UPS)}")
     for name in names or WARM_UPS:
         WARM_UPS[name]()

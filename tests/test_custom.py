@@ -1,6 +1,7 @@
 """Metrics of the caller: numbers, what is compiled and what is not, and whose exception it is."""
 
 import functools
+import types
 import warnings
 
 import numba
@@ -79,6 +80,39 @@ def test_what_is_captured_may_change(rng):
     assert_same_bits(custom_distances(x, y, metric), 2 * first)
     shift[0] = 1.0
     assert_same_bits(custom_distances(x, y, metric), 2 * first + 1)
+
+
+SCALE = 1.0
+options = types.ModuleType("options_of_a_test")
+options.scale = 1.0
+
+
+def absolute(x):
+    return abs(x)
+
+
+def scaled(a, b):
+    return options.scale * np.sum(np.array([SCALE * absolute(x) for x in a - b]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_it_refers_to_may_change(rng, monkeypatch):
+    """In comprehensions and modules, too; functions that it calls are compiled along."""
+    x, y = normal(rng, (5, 3), "float64"), normal(rng, (6, 3), "float64")
+    first = custom_distances(x, y, scaled)
+    check(first, scipy_cdist(x, y, "cityblock"), np.float64)
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    assert_same_bits(custom_distances(x, y, scaled), 2 * first)
+    monkeypatch.setattr(options, "scale", 4.0)
+    assert_same_bits(custom_distances(x, y, scaled), 8 * first)
+
+
+@pytest.mark.filterwarnings("error")
+def test_abs_of_rows(rng):
+    x, y = normal(rng, (20, 7), "float64"), normal(rng, (30, 7), "float64")
+    exact = scipy_cdist(x, y, "cityblock")
+    check(custom_distances(x, y, lambda a, b: abs(a - b).sum()), exact, np.float64)
+    check(custom_distances(x, y, lambda a, b: np.sum(abs(a - b)) + abs(0)), exact, np.float64)
 
 
 def test_jitted_as_it_is(rng):
@@ -225,6 +259,24 @@ def test_threads(rng):
         assert_same_bits(result, results[0])
 
 
+def writes(a, b):
+    a[0] = 99.0
+    return 0.0
+
+
+def test_what_is_read_only_stays_as_it_is(tmp_path):
+    """As in Python, which a metric that writes runs in."""
+    np.zeros((5, 3)).tofile(tmp_path / "rows")
+    rows = np.memmap(tmp_path / "rows", mode="r", dtype=float, shape=(5, 3))
+    with (
+        pytest.warns(RuntimeWarning, match=r"runs in Python.*TypingError"),
+        pytest.raises(ValueError, match="read-only"),
+    ):
+        fm.cdist(rows, rows, writes)
+    assert not fm.cdist(rows, rows, numba.njit(writes)).any()  # on a copy
+    assert not rows.any()
+
+
 # ---- in searches ----
 
 
@@ -260,6 +312,8 @@ def test_matrices(dtype, rng):
     assert_same_bits(fm.cdist(x, y, manhattan), full)
     assert_same_bits(fm.pairwise_distances(x, y, manhattan), full)
     assert_same_bits(fm.pdist(x, manhattan), custom_distances(x, None, manhattan, condensed=True))
+    upper = np.triu(x[:, :1] - 2 * x[:, 0])
+    check(fm.pairwise_distances(x, metric=one_sided), upper + np.triu(upper, 1).T, dtype)
     out = np.empty_like(full)
     assert fm.cdist(x, y, manhattan, out=out) is out
     assert_same_bits(out, full)

@@ -497,7 +497,7 @@ def test_functions_that_return_no_number():
         ({"bounds": [(0, 1), (0, 1, 2)]}, ValueError, "bounds is"),
         ({"bounds": [(0, 1), (0, "a")]}, ValueError, "bounds is"),
         ({"bounds": scipy.optimize.Bounds([0] * 3, [1] * 3)}, ValueError, "bounds is Bounds"),
-        ({"bounds": [(1, 0), (0, 1)]}, ValueError, "lower bound above"),
+        ({"bounds": [(1, 0), (0, 1)]}, ValueError, "at most the upper one"),
         ({"max_iter": -1}, ValueError, "max_iter"),
         ({"max_iter": 10.5}, TypeError, "max_iter is 10.5; expected an integer"),
         ({"callback_every": 0}, ValueError, "callback_every is 0"),

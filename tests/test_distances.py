@@ -471,3 +471,103 @@ def test_metrics_are_metrics(x, metric):
     assert not np.diag(d).any()
     through = (d[:, :, None] + d[None]).min(axis=1)
     assert (d <= through * (1 + 1e-12) + 1e-300).all()
+
+
+# ---- ends of the range ----
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1e4, 1e10, 1e100])
+def test_mahalanobis_does_not_depend_on_units(ratio, rng):
+    x = rng.normal(size=(60, 3)) * [1, ratio, 1 / ratio]
+    np.testing.assert_allclose(
+        fm.pdist(x, "mahalanobis"), scipy_distance.pdist(x, "mahalanobis"), rtol=1e-13
+    )
+
+
+def test_mahalanobis_of_odd_matrices():
+    zeros, ones = np.zeros((1, 2)), np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    nan, inf = np.nan, np.inf
+    for matrix in ([[1, 0], [0, -2]], [[nan, 0], [0, 1]], [[inf, 0], [0, 1]], [[0, 1], [1, 0]]):
+        with np.errstate(invalid="ignore"):
+            exact = scipy_distance.cdist(zeros, ones, "mahalanobis", VI=np.array(matrix, float))
+        np.testing.assert_array_equal(fm.cdist(zeros, ones, "mahalanobis", VI=matrix), exact)
+    huge = fm.cdist(zeros, ones[:1], "mahalanobis", VI=np.full((2, 2), 1e308))
+    np.testing.assert_allclose(huge, 2e154)
+    assert not fm.cdist(np.ones((2, 0)), np.ones((3, 0)), "mahalanobis").any()
+
+
+def scipy_of(x, metric, **options):
+    """In float64, where SciPy's sums keep what float32 loses."""
+    return scipy_distance.cdist(x.astype(np.float64), x.astype(np.float64), metric, **options)
+
+
+@pytest.mark.parametrize(
+    ("metric", "options"),
+    [
+        ("minkowski", {"p": 1.5}),
+        ("minkowski", {"p": 3}),
+        ("minkowski", {"p": 5}),
+        ("minkowski", {"p": 20}),
+        ("minkowski", {"p": 2, "w": [1.0, 2.0, 0.0, 0.5]}),
+        ("minkowski", {"p": 4, "w": [1e30, 1e-30, 0.0, 1.0]}),
+        ("euclidean", {"w": [1.0, 2.0, 0.0, 0.5]}),
+        ("seuclidean", {}),
+    ],
+)
+@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1e-4, 1.0, 1e8, 1e25])
+def test_sums_of_powers_neither_over_nor_underflow(metric, options, scale, rng):
+    x = (rng.normal(size=(9, 4)) * scale).astype(np.float32)
+    x[3:5] = x[2], x[2] * np.float32(1.0001)
+    result = fm.cdist(x, x, metric, **options)
+    exact = scipy_of(x / np.float64(scale), metric, **options)
+    exact *= 1 if metric == "seuclidean" else scale
+    np.testing.assert_allclose(result, exact, rtol=1e-5)
+    if metric != "seuclidean":
+        assert_same_bits(fm.cdist(x[1:4], x[2:], metric, **options)[:, 0], result[1:4, 2])
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_nan_euclidean_neither_over_nor_underflows(scale):
+    x = np.array([[3, np.nan, 4], [0, 1, 0], [np.nan, 5, np.nan]]) * scale
+    exact = fm.cdist(x, x, "nan_euclidean")
+    np.testing.assert_allclose(
+        fm.cdist(x.astype(np.float32), x.astype(np.float32), "nan_euclidean"), exact, rtol=1e-6
+    )
+
+
+def test_sums_of_two_rows_may_overflow():
+    x = np.array([[3e38, 1], [1e38, 2], [5, 3e38], [np.inf, 1], [1, 2]], np.float32)
+    for metric in ("canberra", "braycurtis"):
+        with np.errstate(invalid="ignore"):
+            exact = scipy_of(x, metric)
+        np.testing.assert_allclose(fm.cdist(x, x, metric), exact, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [1e-100, 1e-46, 1e39, 1e100])
+def test_weights_that_float32_does_not_hold(weight):
+    x = np.array([[1, 2, 5], [1, 3, 1], [2, 2, 0]], np.float32)
+    for metric in ("hamming", "cosine", "correlation", "canberra", "minkowski"):
+        with np.errstate(over="ignore"):
+            exact = scipy_of(x, metric, w=np.full(3, weight)).astype(np.float32)
+        result = fm.cdist(x, x, metric, w=np.full(3, weight))
+        np.testing.assert_allclose(result, exact, rtol=1e-5, atol=1e-7)
+
+
+def test_boolean_rows_with_weights():
+    """Sums of weights that no row differs in are exactly 0, whoever else is computed."""
+    x = np.ones((3, 6), bool)
+    x[1, :3] = False
+    weights = [0.8, 0.3, 0.1, 0.3, 0.4, 0.8]
+    for metric in [*BOOLEAN, "hamming"]:
+        result = fm.cdist(x, x, metric, w=weights)
+        exact = scipy_distance.cdist(x, x, metric, w=weights)
+        np.testing.assert_allclose(result, exact, rtol=1e-14)
+        assert not result.diagonal().any() or metric == "russellrao"
+        assert_same_bits(fm.cdist(x[:1], x[1:2], metric, w=weights), result[:1, 1:2])
+        assert_same_bits(fm.pdist(x, metric, w=weights)[:1], result[0, 1:2])
+
+
+def test_weights_of_zero():
+    x = np.ones((2, 3))
+    assert np.isnan(fm.cdist(x, x, "correlation", w=[0, 0, 0])[0, 1])
+    assert np.isnan(fm.cdist(np.ones((1, 0)), np.ones((1, 0)), "correlation")).all()

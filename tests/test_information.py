@@ -534,3 +534,13 @@ def test_errors():
             function(np.ma.masked_array([1.0], [True]), np.ones(1))
         with pytest.raises(TypeError, match="dtype complex128"):
             function(np.ones(3), np.ones(3) + 0j)
+
+
+def test_numbers_of_python_take_the_dtype_of_the_array():
+    x = np.array([1, 2], np.float32)
+    for function in (fm.information.rel_entr, fm.information.kl_div):
+        for other in (2, 2.0, True, np.ones(2, np.int8), np.float32(2)):
+            assert function(x, other).dtype == np.float32
+            assert function(other, x).dtype == np.float32
+        assert function(x, np.float64(2)).dtype == np.float64
+        assert function(1, 2.0).dtype == np.float64

@@ -1,5 +1,6 @@
 """linear: the product against matmul, the rest against the functions of special, torch as peer."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 from helpers import LAYOUTS, OUT_LAYOUTS, Guarded, assert_same_bits, layout
@@ -137,6 +138,8 @@ def test_dtypes_promote():
     assert fm.linear(x, weight, np.ones(4)).dtype == np.float64
     assert fm.linear(x.astype(int), weight.astype(int)).dtype == np.float64
     assert fm.linear(x.astype(np.float16), weight).dtype == np.float32
+    for kind, result in (("int16", "f4"), ("int64", "f8"), ("float16", "f4"), ("float64", "f8")):
+        assert fm.linear(x.astype(ml_dtypes.bfloat16), weight.astype(kind)).dtype == result
 
 
 @pytest.mark.parametrize("shape", [(203, 900, 317), (1, 4000, 1000), (5000, 64, 1)], ids=str)

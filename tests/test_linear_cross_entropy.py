@@ -150,7 +150,7 @@ def test_errors_name_what_came_and_what_was_wanted():
         fm.linear_cross_entropy(x, w, [0] * 4, linear_bias=np.ones(3))
     with pytest.raises(ValueError, match=r"input has shape \(1, 4, 3\); expected \(n_tokens"):
         fm.linear_cross_entropy(x[None], w, [0] * 4)
-    with pytest.raises(TypeError, match="grad_out is no tuple of three arrays"):
+    with pytest.raises(TypeError, match="grad_out is ndarray; expected a tuple of three arrays"):
         fm.linear_cross_entropy_with_grad(x, w, [0] * 4, grad_out=x)
     with pytest.raises(ValueError, match=r"grad_out\[1\] has shape \(4, 3\); expected \(5, 3\)"):
         fm.linear_cross_entropy_with_grad(x, w, [0] * 4, grad_out=(None, x.copy(), None))

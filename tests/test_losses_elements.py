@@ -194,7 +194,8 @@ def test_edge_sizes_and_dtypes(dtype):
         assert alone(np.ones((), dtype), np.ones((), dtype)).dtype == dtype
     half = np.ones(5, np.float16)
     assert losses.mse_loss(half, half).dtype == np.float32
-    assert losses.mse_loss(half, np.ones(5, int)).dtype == np.float64
+    assert losses.mse_loss(half, np.ones(5, int)).dtype == np.float32
+    assert losses.mse_loss(np.ones(5, int), np.ones(5, int)).dtype == np.float64
     assert losses.hinge_loss(half, np.ones(5, int)).dtype == np.float32
     both = np.linspace(-1, 1, 50).astype(dtype)
     assert losses.mse_loss_with_grad(both, both, grad_out=both)[0] == 0

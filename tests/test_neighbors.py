@@ -3,11 +3,14 @@
 import subprocess
 import sys
 
+import ml_dtypes
 import numpy as np
 import pytest
 from helpers import LAYOUTS, assert_same_bits, eps, layout, normal
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
+from scipy.spatial import distance as scipy_distance
 from sklearn import metrics as sklearn_metrics
 
 import fastmath_ml as fm
@@ -426,10 +429,74 @@ def test_errors(args, error, message):
 
 def test_other_errors():
     with pytest.raises(TypeError, match="takes no parameters; got p"):
+        fm.topk([[1.0]], [[1.0]], 1, "dot", p=2)
+    with pytest.raises(TypeError, match="euclidean takes no option 'p'"):
         fm.topk([[1.0]], [[1.0]], 1, "euclidean", p=2)
+    for name in ("seuclidean", "se", "SEuclidean", "mah"):
+        with pytest.raises(ValueError, match=r"without VI?; expected"):
+            fm.topk([[1.0]], [[1.0]], 1, name)
     with pytest.raises(ValueError, match="axis is 2; expected 0 or 1"):
         fm.pairwise_distances_argmin([[1.0]], [[1.0]], axis=2)
     with pytest.raises(ValueError, match="a similarity; expected a distance"):
         fm.pairwise_distances_argmin([[1.0]], [[1.0]], metric="dot")
-    with pytest.raises(ValueError, match="radius is NaN"):
+    with pytest.raises(ValueError, match="radius is nan"):
         fm.pairwise.radius_neighbors([[1.0]], [[1.0]], np.nan)
+
+
+def test_rows_near_zero(dtype):
+    small = {"float32": 1e-25, "float64": 1e-170}[dtype.name]
+    y = np.array([[3, 0], [1, 0], [1e20, 0], [0, 0]], dtype) * dtype.type(small)
+    for metric in ("euclidean", "sqeuclidean"):
+        for x in (y, y[:1]):
+            found = fm.topk(x, y, 1, metric)
+            assert (found.indices[:, 0] == np.arange(len(x))).all()
+            assert not found.distances.any()
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "bool", "int64", "float16"])
+def test_products_of_narrow_numbers(kind):
+    rows = np.full((2, 16385), 100).astype(kind)
+    exact = rows[:1].astype(float) @ rows[0].astype(float)
+    assert fm.topk(rows, rows, 1, "dot").distances[0, 0] == exact
+    assert (fm.pairwise.radius_neighbors(rows, rows, 0.0, "dot").distances == exact).all()
+
+
+def test_sparse_rows_on_both_sides():
+    rows = sparse.csr_array([[1.0, 0.0], [0.0, 2.0]])
+    assert fm.topk(rows, rows, 1, "dot").distances.ravel().tolist() == [1, 4]
+    assert fm.topk(rows, rows, 1, "sqeuclidean").distances.ravel().tolist() == [0, 0]
+    squared = {"squared": True}
+    found = fm.pairwise_distances_argmin_min(rows, rows, metric="euclidean", metric_kwargs=squared)
+    assert found[1].tolist() == [0, 0]
+
+
+def test_a_row_is_its_own_neighbour(rng):
+    x = rng.normal(size=(5000, 7))
+    found = fm.pairwise.radius_neighbors(x, x, 0.0, "cosine")
+    assert_same_bits(found.indices, np.arange(5000))
+
+
+def test_zeros_have_no_direction():
+    """Distance 1 from everything, and where that is NaN at the end."""
+    y = np.array([[1, 2], [np.nan, 1], [3, 4], [0, 0]], float)
+    wide = np.zeros((4, 16385))
+    wide[:, :2] = y
+    for rows in (y, wide):
+        found = fm.topk(np.zeros((1, rows.shape[1])), rows, 4, "cosine")
+        assert found.indices.tolist() == [[0, 2, 3, 1]]
+        assert found.distances[0, :3].tolist() == [1, 1, 1]
+        assert np.isnan(found.distances[0, 3])
+
+
+def test_weights(rng):
+    x, w = rng.normal(size=(20, 5)), [1, 0, 2, 3, 0.5]
+    for metric in ("euclidean", "cosine", "sqeuclidean"):
+        found = fm.topk(x, x, 3, metric, w=w)
+        order = np.argsort(scipy_distance.cdist(x, x, metric, w=w), axis=1)[:, :3]
+        assert_same_bits(found.indices, order)
+
+
+def test_nan_of_any_dtype():
+    bad = np.array([[np.nan]], ml_dtypes.bfloat16)
+    with pytest.raises(ValueError, match="X contains NaN"):
+        fm.pairwise_distances_argmin_min(bad, np.ones((1, 1)))

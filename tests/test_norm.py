@@ -91,6 +91,15 @@ def test_nan_and_infinity(rng, dtype, order, bad):
         np.testing.assert_allclose(norm(x, order, axis), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("order", [0, 0.5, 1, 2, 3, -0.5, -1, -2, np.inf, np.nan])
+def test_vectors_without_elements(order):
+    for x, axis in (([], None), (np.zeros((3, 0)), 1), (np.zeros((0, 3)), 1)):
+        with np.errstate(divide="ignore"):
+            exact = np.linalg.norm(x, order, axis=axis)
+        np.testing.assert_array_equal(fm.linalg.norm(x, order, axis=axis), exact)
+    np.testing.assert_array_equal(fm.linalg.norm([2.0], np.nan), np.nan)
+
+
 def test_empty():
     assert norm(np.zeros(0)) == 0
     assert norm(np.zeros((3, 0)), axis=1).tolist() == [0, 0, 0]

@@ -237,7 +237,7 @@ def test_histograms_of_what_is_not_finite(dtype):
         with pytest.raises(ValueError, match="is not finite"):
             S.histogram(np.array([0, bad, 1], dtype))
     x = np.array([0, np.nan, 1, np.inf, -np.inf, 0.5], dtype)
-    for bins in (4, [0, 0.5, 1]):
+    for bins in (4, 511, 512, 513, [0, 0.5, 1]):
         np.testing.assert_array_equal(
             S.histogram(x, bins, (0, 1))[0], np.histogram(x[[0, 2, 5]], bins, (0, 1))[0]
         )
@@ -247,3 +247,14 @@ def test_histograms_of_what_is_not_finite(dtype):
         assert S.histogram(values, [-big, 0, big])[0].tolist() == [1, 2]
     assert S.histogram(np.full(9, 3, dtype))[0].sum() == 9
     assert S.histogram([])[0].tolist() == [0] * 10
+
+
+@pytest.mark.parametrize("method", sorted({*fm._quantiles.DISCRETE, *fm._quantiles.CONTINUOUS}))
+@pytest.mark.parametrize("kind", ["int8", "int64", "float16", "float32", "float64"])
+def test_dtypes_are_numpys(method, kind):
+    x = np.array([1, 2, 4, 7], kind)
+    for q in (0, 1, [0, 1], 0.25, np.float32(0.25), np.array([0.25], "f4"), [0.25, 1], np.int64(1)):
+        exact = np.quantile(x, q, method=method)
+        result = S.quantile(x, q, method=method)
+        assert result.dtype == exact.dtype
+        np.testing.assert_allclose(result, exact, rtol=1e-3)

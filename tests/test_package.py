@@ -4,12 +4,16 @@ import ast
 import importlib
 import importlib.metadata
 import importlib.resources
+import importlib.util
 import inspect
 import os
 import pkgutil
+import platform
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -17,9 +21,10 @@ import numpy as np
 import pytest
 
 import fastmath_ml as fm
-from fastmath_ml import _kernels
+from fastmath_ml import _arrays, _kernels
 
-EXAMPLES = sorted(Path(__file__).parents[1].glob("examples/*.py"))
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 FOLDERS = {"": _kernels.__path__[-1]} | {
     level: f"{_kernels.__path__[-1]}/{level}" for level in _kernels.built_levels()
 }
@@ -316,3 +321,41 @@ def test_examples_run(script, tmp_path):
     assert done.returncode == 0, done.stderr
     accuracy = float(re.search(r"accuracy +(0\.\d+)", done.stdout)[1])
     assert accuracy > 0.97
+
+
+def test_the_worked_example_of_the_developer_notes(tmp_path):
+    """What docs/dev/add-a-kernel.md shows compiles, and computes what it defines."""
+    compiler = shutil.which(os.environ.get("CXX", "c++").split(" ")[0])
+    if compiler is None:
+        pytest.skip("no C++ compiler found (CXX, c++)")
+    pytest.importorskip("Cython")
+    text = (ROOT / "docs/dev/add-a-kernel.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL)
+    kernel = "\n\n".join(code for language, code in blocks if language == "cython")
+    (tmp_path / "worked_example.pyx").write_text(kernel, encoding="utf-8")
+    cython = [sys.executable, "-m", "cython", "--cplus", "-3", "-X", "cdivision=True"]
+    subprocess.run([*cython, f"-I{ROOT}", "worked_example.pyx"], check=True, cwd=tmp_path)
+    folders = [sysconfig.get_paths()["include"], np.get_include(), ROOT / "fastmath_ml/_kernels"]
+    flags = ["-shared", "-fPIC", "-O1", "-w", "-std=c++17", *(f"-I{folder}" for folder in folders)]
+    if platform.system() == "Darwin":
+        flags += ["-undefined", "dynamic_lookup"]
+    library = tmp_path / f"worked_example{sysconfig.get_config_var('EXT_SUFFIX')}"
+    command = [compiler, *flags, "worked_example.cpp", "-o", library]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    spec = importlib.util.spec_from_file_location("worked_example", library)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    definition, function = (
+        next(code for language, code in blocks if language == "python" and end in code)
+        for end in ("float = 1e-6) -> Array", "out: Any = None) -> Any")
+    )
+    names = {**vars(_arrays), "Array": np.ndarray, "_float64": np.float64}
+    exec(definition, names)
+    exact = names["rms_norm"]
+    exec(function, names := {**names, "rms_norm_rows": module.rms_norm_rows})
+    x = np.random.default_rng(0).normal(size=(7, 1025))
+    for rows in (x, x.astype("f4"), x[:, ::-1], np.round(x).astype(int), x[:, :1]):
+        result = names["rms_norm"](rows)
+        assert result.dtype == (np.float32 if rows.dtype == np.float32 else np.float64)
+        np.testing.assert_allclose(result, exact(rows), rtol=8 * np.finfo(result.dtype).eps)

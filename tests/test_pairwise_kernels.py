@@ -278,7 +278,11 @@ def test_options_of_pairwise_distances(rng):
     for metric in ("seuclidean", "mahalanobis"):
         with pytest.raises(ValueError, match="required"):
             fm.pairwise_distances(x, y, metric)
-        assert_same_bits(fm.pairwise_distances(x, metric=metric), fm.cdist(x, x, metric))
+        condensed = scipy_distance.squareform(fm.pdist(x, metric))
+        assert_same_bits(fm.pairwise_distances(x, metric=metric), condensed)
+        exact = scipy_distance.cdist(x, x, metric)
+        np.testing.assert_allclose(fm.cdist(x, x, metric), exact, atol=1e-7)
+        assert_same_bits(fm.cdist(x, x, metric), fm.cdist(x, x.copy(), metric))
     x[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         fm.pairwise_distances(x, y, "chebyshev")
@@ -286,8 +290,24 @@ def test_options_of_pairwise_distances(rng):
         result = fm.pairwise_distances(x, y, metric, ensure_all_finite="allow-nan")
         assert np.isnan(result[0]).all()
         assert np.isfinite(result[1:]).all()
+    rows = sparse.csr_array(x)
+    for finite in (False, "allow-nan"):
+        for metric in ("euclidean", "cosine", "manhattan"):
+            result = fm.pairwise_distances(rows, y, metric, ensure_all_finite=finite)
+            exact = fm.cdist(x, y, "cityblock" if metric == "manhattan" else metric)
+            np.testing.assert_allclose(result, exact, rtol=1e-7, atol=1e-12)
+    rows.data[0] = np.inf
+    with pytest.raises(ValueError, match="X contains infinity"):
+        fm.pairwise_distances(rows, ensure_all_finite="allow-nan")
     with pytest.raises(TypeError, match="takes no sparse rows"):
         fm.pairwise_distances(sparse.csr_array(y), metric="chebyshev")
+    with pytest.raises(ValueError, match="ensure_all_finite is 'x'"):
+        fm.pairwise_distances(y, ensure_all_finite="x")
+    with pytest.raises(ValueError, match="n_jobs is 0"):
+        fm.pairwise_distances(y, n_jobs=0)
+    with pytest.raises(TypeError, match="n_jobs is 'x'"):
+        fm.pairwise_distances(y, n_jobs="x")
+    assert fm.pairwise_distances(y, n_jobs=10**6).shape == (6, 6)
 
 
 def test_callable(rng):

@@ -3,6 +3,7 @@
 import inspect
 from fractions import Fraction
 
+import ml_dtypes
 import numpy as np
 import pytest
 from helpers import LAYOUTS, assert_same_bits, assert_unchanged, assert_within, eps, layout
@@ -454,3 +455,11 @@ def test_signatures(name):
     assert [(p.name, p.kind, p.default) for p in ours] == [
         (p.name, p.kind, p.default) for p in theirs
     ]
+
+
+def test_bfloat16():
+    x = np.array([1, 2, 4], ml_dtypes.bfloat16)
+    exact = S.zscore(x.astype(np.float64))
+    assert_within(S.zscore(x).astype(np.float64), exact, 2.0**-8, np.float64)
+    assert_same_bits(S.standardize(x)[0].view(np.uint16), S.zscore(x).view(np.uint16))
+    assert S.describe(x).mean == np.array(7 / 3, x.dtype)

@@ -2,6 +2,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+KINDS: dict[str, int]
+
 def count_ones(words: npt.NDArray[Any], ones: npt.NDArray[Any]) -> None: ...
 def boolean_distances(
     x: npt.NDArray[Any],

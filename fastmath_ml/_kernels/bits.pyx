@@ -13,11 +13,30 @@ from fastmath_ml._kernels.pool cimport parallel_for
 cnp.import_array()
 
 cdef extern from "bits.h" namespace "fm" nogil:
+    cdef enum:
+        DICE
+        BIT_HAMMING
+        JACCARD
+        ROGERSTANIMOTO
+        RUSSELLRAO
+        SOKALSNEATH
+        YULE
+
     int64_t ones_of(const uint64_t* words, Py_ssize_t n_words) noexcept
     void bit_distances[T](int metric, Py_ssize_t begin, Py_ssize_t end, const uint64_t* x,
                           const int64_t* x_ones, const uint64_t* y, const int64_t* y_ones,
                           Py_ssize_t n_cols, Py_ssize_t n_words, double n_features,
                           T* out) noexcept
+
+KINDS = {
+    "dice": DICE,
+    "hamming": BIT_HAMMING,
+    "jaccard": JACCARD,
+    "rogerstanimoto": ROGERSTANIMOTO,
+    "russellrao": RUSSELLRAO,
+    "sokalsneath": SOKALSNEATH,
+    "yule": YULE,
+}
 
 cdef struct Bits:
     const uint64_t* x

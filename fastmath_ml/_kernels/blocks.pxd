@@ -1,5 +1,7 @@
 # The matrix product by blocks, and what a product is.
 
+from fastmath_ml._kernels.pool cimport OUT_OF_MEMORY
+
 # Computes a tile of C and finishes its elements in registers or in the L1 cache: tile_product of
 # tile.h and what comes behind it. `x` is a const operands[real]*.
 ctypedef void (*finishing_tile)(Py_ssize_t rows, Py_ssize_t cols, const void* x, void* c,
@@ -47,9 +49,6 @@ cdef enum:
 
 cdef inline Py_ssize_t depth_block_of(Py_ssize_t itemsize) noexcept nogil:
     return DEPTH_BLOCK_FLOAT32 if itemsize == 4 else DEPTH_BLOCK_FLOAT64
-
-cdef enum:
-    OUT_OF_MEMORY = 1
 
 # 0; OUT_OF_MEMORY where memory for packing was not to be had; -1 with an exception set where a
 # signal handler raised. Inside of a body of the pool, where no handler runs, it is never -1.

@@ -38,12 +38,12 @@ from fastmath_ml._kernels.convert cimport (
 from fastmath_ml._kernels.depth_slices cimport multiply_slices, sliced_product
 from fastmath_ml._kernels.gram cimport gram_product, multiply_gram
 from fastmath_ml._kernels.mirror cimport mirror_block
-from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
+from fastmath_ml._kernels.pool cimport parallel_for, raise_flag, thread_count, thread_scratch
 from fastmath_ml._kernels.prefetch cimport bring_lines, prefetch_l2
-from fastmath_ml._kernels.simd cimport vlanes
+from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.tile cimport (
-    ceil_div, even_height, keep, keep_packed, lines_asked, operands, tile_cols, tile_product,
-    tile_rows, tile_terms, with_terms,
+    even_height, keep, keep_packed, lines_asked, operands, tile_cols, tile_product, tile_rows,
+    tile_terms, with_terms,
 )
 from fastmath_ml._kernels.tiny_products cimport multiply_tiny, tiny_products
 
@@ -309,7 +309,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
             SCRATCH_B, (end_panel - first_panel) * width
             * with_terms_of(min(plan.depth_block, chunk_depth), 1, zero) * sizeof(number))
     if (plan.pack_a and packed_a == NULL) or (plan.flat and packed_b == NULL):
-        plan.out_of_memory = True
+        raise_flag(&plan.out_of_memory)
         return
     x.context = p.context
     if number is quad:
@@ -641,7 +641,7 @@ cdef void multiply_slices_as(Py_ssize_t row, Slices* slices, floating zero) noex
     if p.accumulate or x.depth > x.depth_block:
         x.sums = <floating*>thread_scratch(SCRATCH_A, x.n_rows * x.n_cols * sizeof(floating))
         if x.sums == NULL:
-            slices.out_of_memory = True
+            raise_flag(&slices.out_of_memory)
             return
     multiply_slices(x)
 

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
+from fastmath_ml._kernels.pool cimport parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.search_tile cimport (
     candidates, candidates_bytes, lay_out, order_row, restore_row, save_row, take,
 )
@@ -41,7 +41,7 @@ cdef void take_range(Py_ssize_t begin, Py_ssize_t end, Values* v, real zero) noe
     cdef uint64_t bits
     cdef void* memory = thread_scratch(SCRATCH_FOUND, candidates_bytes(zero, 1, v.k))
     if memory == NULL:
-        v.out_of_memory = True
+        raise_flag(&v.out_of_memory)
         return
     found = lay_out(zero, memory, 1, v.k)
     for row in range(begin, end):
@@ -114,7 +114,7 @@ cdef void finish_range(Py_ssize_t begin, Py_ssize_t end, Finish* f, real zero) n
     cdef Py_ssize_t row
     cdef void* scratch = thread_scratch(SCRATCH_FOUND, 24 * f.k)
     if scratch == NULL:
-        f.out_of_memory = True
+        raise_flag(&f.out_of_memory)
         return
     for row in range(begin, end):
         order_row(<real*>f.values + row * f.k, f.indices + row * f.k, f.k, f.sorted, scratch)
@@ -144,3 +144,26 @@ def finish(cnp.ndarray keys, cnp.ndarray indices, bint sorted):
         parallel_for(f.n_queries, 1, f.n_queries * (20.0 + 10.0 * f.k), finish_body, &f)
     if f.out_of_memory:
         raise MemoryError("topk: no scratch memory")
+
+
+cdef bint is_odd(const real* values, Py_ssize_t k, real least) noexcept:
+    cdef Py_ssize_t i, n_below = 0
+    for i in range(k):
+        if values[i] != values[i]:
+            return True
+        n_below += values[i] < least
+    return n_below == k
+
+
+def has_odd_rows(cnp.ndarray values, double least):
+    """Whether a row of values (n_queries, k), C-ordered, has a NaN or only what is below least."""
+    cdef Py_ssize_t row, k = cnp.PyArray_DIM(values, 1)
+    cdef const char* at = <const char*>cnp.PyArray_DATA(values)
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(values)
+    for row in range(cnp.PyArray_DIM(values, 0)):
+        if size == 4:
+            if is_odd(<const float*>(at + row * k * size), k, <float>least):
+                return True
+        elif is_odd(<const double*>(at + row * k * size), k, least):
+            return True
+    return False

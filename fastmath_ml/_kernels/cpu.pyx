@@ -90,7 +90,7 @@ def foresees_rows():
 
 
 def build_info():
-    """The compiler and the flags that every level was compiled with."""
+    """The compiler and the flags of all levels, in parentheses what one of them has besides."""
     return {
         "compiler": FASTMATH_ML_COMPILER.decode(),
         "flags": FASTMATH_ML_BUILD_FLAGS.decode(),

@@ -27,16 +27,16 @@ cimport numpy as cnp
 from fastmath_ml._kernels.cross_entropy_across cimport (
     Loss, is_dense, loss_across, loss_lanes, read_targets,
 )
-from fastmath_ml._kernels.lines cimport (
-    exp_and_sum, line_max, load_columns, scale_line, store_columns,
-)
+from fastmath_ml._kernels.lines cimport exp_and_sum, line_max
 from fastmath_ml._kernels.overlap cimport overlaps
+from fastmath_ml._kernels.plain cimport data_of, is_plain, plain_kind, scalar_like
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 from fastmath_ml._kernels.simd cimport (
     mtail, vec, vexp, vlanes, vmul_add, vselect, vset, vsum,
 )
 from fastmath_ml._kernels.softmax_across cimport SUM_STEPS
 from fastmath_ml._kernels.sums cimport add_number
+from fastmath_ml._kernels.sweeps cimport load_columns, scale_line, store_columns
 from fastmath_ml._kernels.transpose cimport load_transposed, store_transposed
 
 cnp.import_array()
@@ -487,10 +487,6 @@ def check_targets(cnp.ndarray target, Py_ssize_t n_classes, int64_t ignore_index
 
 # ---- from Python ----
 
-cdef inline void* data_of(x) noexcept:
-    return NULL if x is None else cnp.PyArray_DATA(x)
-
-
 cdef void describe(Loss* loss, cnp.ndarray x, int axis) noexcept:
     """x as (outer, length, inner), everything else empty."""
     cdef int i
@@ -531,11 +527,6 @@ def cross_entropy_sum(cnp.ndarray x, int axis, target, probability, int64_t igno
     return total
 
 
-cdef bint is_plain(x, int kind) noexcept:
-    return (cnp.PyArray_CheckExact(x) and cnp.PyArray_TYPE(x) == kind
-            and cnp.PyArray_ISCARRAY_RO(x))
-
-
 def cross_entropy_plain(x, target, ignore_index, reduction, bint with_grad, grad_out):
     """The mean or sum of the cross-entropies of C-ordered float32 or float64 logits, axis 1 or 0.
 
@@ -548,17 +539,13 @@ def cross_entropy_plain(x, target, ignore_index, reduction, bint with_grad, grad
     cdef Check check
     cdef Checked checked
     cdef double total
-    cdef float total_f32
     cdef bint is_mean = reduction == "mean"
-    cdef int kind, n_axes, axis, i
-    if not (cnp.PyArray_CheckExact(x) and is_plain(target, cnp.NPY_INT64)
+    cdef int kind = plain_kind(x), n_axes, axis, i
+    if not (kind != cnp.NPY_NOTYPE and is_plain(target, cnp.NPY_INT64)
             and type(ignore_index) is int and (is_mean or reduction == "sum")):
         return None
     logits = x
     numbers = target
-    kind = cnp.PyArray_TYPE(logits)
-    if (kind != cnp.NPY_FLOAT32 and kind != cnp.NPY_FLOAT64) or not is_plain(x, kind):
-        return None
     n_axes = cnp.PyArray_NDIM(logits)
     if n_axes == 0 or cnp.PyArray_NDIM(numbers) != n_axes - 1:
         return None
@@ -591,11 +578,7 @@ def cross_entropy_plain(x, target, ignore_index, reduction, bint with_grad, grad
             total = checked_sum(&loss, &check, &checked, is_mean)
     if checked.first_bad >= 0:
         return None
-    if kind == cnp.NPY_FLOAT32:
-        total_f32 = <float>total
-        value = cnp.PyArray_ToScalar(&total_f32, logits)
-    else:
-        value = cnp.PyArray_ToScalar(&total, logits)
+    value = scalar_like(logits, total)
     return (value, grad) if with_grad else value
 
 

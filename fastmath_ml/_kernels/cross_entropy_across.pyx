@@ -17,13 +17,13 @@ All terms of a loss, d log(S) and d (m - x), are positive where d is: nothing ca
 from cython cimport floating as real
 from libc.math cimport INFINITY
 
-from fastmath_ml._kernels.lines cimport load_columns, store_columns
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.simd cimport (
-    many, mask, mtail, vec, veq, vexp, vlanes, vload, vlog, vlt, vmax_fast, vmul_add, vselect, vset,
-    vstore, vsum,
+    ceil_div, many, mask, mtail, vec, veq, vexp, vlanes, vload, vlog, vlt, vmax_fast, vmul_add,
+    vselect, vset, vstore, vsum,
 )
 from fastmath_ml._kernels.sums cimport add_number
+from fastmath_ml._kernels.sweeps cimport load_columns, store_columns
 
 cdef enum:
     SHORT_LINE = 32             # steps up to which lines across stay in registers and L1
@@ -137,7 +137,7 @@ cdef double short_range(Py_ssize_t begin, Py_ssize_t end, const Loss* loss,
                         real zero) noexcept nogil:
     """Lines of at most SHORT_LINE steps: strips [begin, end), counted over all outer indices."""
     cdef Py_ssize_t lanes = vlanes(zero), n = loss.length, stride = loss.inner
-    cdef Py_ssize_t n_strips = (loss.inner + SHORT_STRIP - 1) // SHORT_STRIP
+    cdef Py_ssize_t n_strips = ceil_div(loss.inner, SHORT_STRIP)
     cdef Py_ssize_t item, outer, col, end_col, cols, j, at
     cdef vec[real] block[SHORT_LINE]
     cdef vec[real] probability[SHORT_LINE]
@@ -413,7 +413,7 @@ cdef void block_gradient(const Slab* slab, Py_ssize_t outer, Py_ssize_t block,
 # ---- the phases over many blocks ----
 
 cdef inline Py_ssize_t blocks_of(const Slab* slab) noexcept nogil:
-    return (slab.n_steps + BLOCK_STEPS - 1) // BLOCK_STEPS
+    return ceil_div(slab.n_steps, BLOCK_STEPS)
 
 
 cdef void statistics_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
@@ -482,18 +482,18 @@ cdef double middle_range(Py_ssize_t begin, Py_ssize_t end, Slab* shared, real ze
     """Bands [begin, end), counted over all outer indices, each with all of its steps."""
     cdef Slab slab = shared[0]
     cdef Py_ssize_t lanes = vlanes(zero), item, block
-    cdef Py_ssize_t n_bands = (slab.loss.inner + slab.band - 1) // slab.band
+    cdef Py_ssize_t n_bands = ceil_div(slab.loss.inner, slab.band)
     cdef double total = 0
     slab.statistics = thread_scratch(SCRATCH, slab_bytes(&slab))
     if slab.statistics == NULL:
-        shared.out_of_memory = True
+        raise_flag(&shared.out_of_memory)
         return 0
     slab.columns = <real*>slab.statistics + slab.n_blocks * n_parts(slab.loss) * slab.padded
     for item in range(begin, end):
         slab.first_outer = item // n_bands
         slab.first_col = item % n_bands * shared.band
         slab.band = min(shared.band, slab.loss.inner - slab.first_col)
-        slab.padded = (slab.band + lanes - 1) // lanes * lanes
+        slab.padded = ceil_div(slab.band, lanes) * lanes
         for block in range(slab.n_blocks):
             block_statistics(&slab, 0, block, zero)
         if slab.loss.target != NULL:
@@ -520,7 +520,7 @@ cdef int loss_long(Slab* slab, Py_ssize_t lanes, double* total) except -1 nogil:
     slab.first_col = 0
     while slab.first_col < loss.inner:
         slab.band = min(loss.inner - slab.first_col, LONG_BAND)
-        slab.padded = (slab.band + lanes - 1) // lanes * lanes
+        slab.padded = ceil_div(slab.band, lanes) * lanes
         slab.n_outer = 1
         slab.n_outer = max(STATISTICS_BYTES // slab_bytes(slab), 1)
         slab.first_outer = 0
@@ -528,7 +528,7 @@ cdef int loss_long(Slab* slab, Py_ssize_t lanes, double* total) except -1 nogil:
             slab.n_outer = min(slab.n_outer, loss.outer - slab.first_outer)
             slab.statistics = thread_scratch(SCRATCH, slab_bytes(slab))
             if slab.statistics == NULL:
-                slab.out_of_memory = True
+                raise_flag(&slab.out_of_memory)
                 return 0
             slab.columns = (<char*>slab.statistics
                             + slab.n_outer * rows * slab.padded * loss.itemsize)
@@ -543,7 +543,7 @@ cdef int loss_long(Slab* slab, Py_ssize_t lanes, double* total) except -1 nogil:
 
 cdef int loss_across(const Loss* loss, Py_ssize_t lanes, double* total) except -1 nogil:
     cdef Slab slab
-    cdef Py_ssize_t n_strips = (loss.inner + SHORT_STRIP - 1) // SHORT_STRIP, n_bands
+    cdef Py_ssize_t n_strips = ceil_div(loss.inner, SHORT_STRIP), n_bands
     cdef double work_ns = 0.06 * loss.itemsize * loss.outer * loss.length * loss.inner
     if loss.length <= SHORT_LINE:
         # Strips are of one outer index: many narrow ones make a segment.
@@ -558,8 +558,8 @@ cdef int loss_across(const Loss* loss, Py_ssize_t lanes, double* total) except -
     slab.out_of_memory = False
     if loss.length <= MIDDLE_LINE:
         slab.band = min(loss.inner, BAND_ITEMS // loss.length)
-        slab.padded = (slab.band + lanes - 1) // lanes * lanes
-        n_bands = (loss.inner + slab.band - 1) // slab.band
+        slab.padded = ceil_div(slab.band, lanes) * lanes
+        n_bands = ceil_div(loss.inner, slab.band)
         ordered_reduce(loss.outer * n_bands, max(8192 // (loss.length * slab.band), 1),
                        sizeof(double), work_ns, middle_body, add_number, total, &slab)
     else:

@@ -2,6 +2,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+KINDS: dict[str, int]
+
 def metric_distances(
     x: npt.NDArray[Any],
     y: npt.NDArray[Any],

@@ -18,9 +18,10 @@ from libc.string cimport memset
 cimport numpy as cnp
 
 from fastmath_ml._kernels.mirror cimport mirror_block
-from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
-from fastmath_ml._kernels.simd cimport vlanes
-from fastmath_ml._kernels.tile cimport ceil_div
+from fastmath_ml._kernels.pool cimport (
+    OUT_OF_MEMORY, parallel_for, raise_flag, thread_count, thread_scratch,
+)
+from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
@@ -39,6 +40,19 @@ cdef extern from "finish.h" namespace "fm" nogil:
 
 cdef extern from "metric_tile.h" namespace "fm" nogil:
     metric_tiles select_metric[T](int kind, T) noexcept
+
+KINDS = {
+    "cityblock": CITYBLOCK,
+    "chebyshev": CHEBYSHEV,
+    "canberra": CANBERRA,
+    "braycurtis": BRAYCURTIS,
+    "euclidean": EUCLIDEAN,
+    "minkowski": MINKOWSKI,
+    "minkowski_3": MINKOWSKI_3,
+    "hamming": HAMMING,
+    "jensenshannon": JENSENSHANNON,
+    "nan_euclidean": NAN_EUCLIDEAN,
+}
 
 cdef enum:
     CHUNK_BYTES = 16 << 20
@@ -114,7 +128,7 @@ cdef void compute_task(Py_ssize_t first_row, Py_ssize_t end_row, Py_ssize_t firs
     cdef real* out
     cdef metric_operands x = b.operands
     if packed == NULL:
-        b.out_of_memory = True
+        raise_flag(&b.out_of_memory)
         return
     x.x_depth = height
     row = first_row
@@ -179,7 +193,7 @@ cdef int run_chunks(Block* b, double work_ns, Py_ssize_t width) except -1 nogil:
     chunk_panels = min(chunk_panels, ceil_div(b.n_cols, width))
     b.packed_y = thread_scratch(SCRATCH_Y, chunk_panels * panel_bytes)
     if b.packed_y == NULL:
-        return 1
+        return OUT_OF_MEMORY
     b.row_block = max(1, ROW_BLOCK_BYTES // (b.depth * b.itemsize) // height) * height
     # Four tasks for each thread, none under about 20 us.
     tasks_wanted = min(4 * thread_count(), <Py_ssize_t>(work_ns / 20e3) + 1)
@@ -215,7 +229,7 @@ cdef void long_tile(Py_ssize_t row, Py_ssize_t col, Block* b, real zero) noexcep
     cdef real* out = <real*>b.out + row * b.out_row + col
     x.sums = thread_scratch(SCRATCH_SUMS, b.tiles.n_sums * height * width * sizeof(real))
     if packed_x == NULL or packed_y == NULL or x.sums == NULL:
-        b.out_of_memory = True
+        raise_flag(&b.out_of_memory)
         return
     x.x = packed_x
     x.x_depth = height

@@ -18,6 +18,7 @@
 
 #include <math.h>
 
+#include "flags.h"
 #include "metric_tile.h"
 #include "tile.h"
 #include "transpose.h"
@@ -161,7 +162,7 @@ void near_rows(ptrdiff_t first, ptrdiff_t rows, ptrdiff_t cols, const operands<T
         pairs.y = to_y;
     }
     if (!pairs.x || !pairs.y) {
-        *all.out_of_memory = 1;
+        raise_flag(all.out_of_memory);
         return;
     }
     const ptrdiff_t segment = !to_x && !to_y ? all.depth : near_segment;

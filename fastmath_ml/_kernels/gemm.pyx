@@ -21,7 +21,7 @@ from fastmath_ml._kernels.convert cimport (
 from fastmath_ml._kernels.matvec cimport (
     DOT_SEGMENT, LONG_DOT, MAX_VECTORS, VectorProduct, dot, multiply_vector,
 )
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.sums cimport add_array, add_number
 
@@ -57,7 +57,7 @@ cdef void segment_body(Py_ssize_t begin, Py_ssize_t end, void* partial,
     p.c = partial
     p.c_row = p.n_cols
     if multiply(&p) != 0:
-        long_product.failed = True
+        raise_flag(&long_product.out_of_memory)
 
 
 cdef void add_segment(void* total, const void* partial, void* context) noexcept nogil:
@@ -72,7 +72,7 @@ cdef void add_segment(void* total, const void* partial, void* context) noexcept 
 
 cdef struct Long:
     const Product* whole
-    bint failed
+    bint out_of_memory
 
 
 cdef int multiply_long(const Product* p) except -1 nogil:
@@ -80,13 +80,13 @@ cdef int multiply_long(const Product* p) except -1 nogil:
     cdef Long long_product
     cdef Py_ssize_t row
     long_product.whole = p
-    long_product.failed = False
+    long_product.out_of_memory = False
     for row in range(p.n_rows):
         memset(<char*>p.c + row * p.c_row * p.itemsize, 0, p.n_cols * p.itemsize)
     ordered_reduce(p.depth, SEGMENT, p.n_rows * p.n_cols * p.itemsize,
                    p.n_rows * <double>p.n_cols * p.depth * p.itemsize / 400.0,
                    segment_body, add_segment, p.c, &long_product)
-    return OUT_OF_MEMORY if long_product.failed else 0
+    return OUT_OF_MEMORY if long_product.out_of_memory else 0
 
 
 # ---- results of another type ----

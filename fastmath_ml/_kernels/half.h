@@ -1,10 +1,11 @@
 // float16 and bfloat16 in memory, float in registers.
 //
 // Both widen exactly and are rounded to nearest, ties to even. The formulas are written once for a
-// scalar and for a vector of bit patterns: with F16C there is an instruction for float16, but at
-// every level these few operations on integers are hidden behind the memory that they convert.
+// scalar and for a vector of bit patterns; with F16C there is an instruction that widens float16.
 #ifndef FASTMATH_ML_HALF_H
 #define FASTMATH_ML_HALF_H
+
+#include <type_traits>
 
 #include "integers.h"
 
@@ -71,6 +72,14 @@ typedef uint16_t half_lanes
     __attribute__((vector_size(FASTMATH_ML_VECTOR_BYTES / 2), aligned(2), may_alias));
 
 template <class Half> FM_INLINE vec<float> vload_half(const Half *p) {
+#if FM_X86 == 64
+    if constexpr (std::is_same_v<Half, float16>)
+        return vec<float>(
+            _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p))));
+#elif FM_X86 == 32 && defined(__F16C__)
+    if constexpr (std::is_same_v<Half, float16>)
+        return vec<float>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))));
+#endif
     const half_lanes halves = *reinterpret_cast<const half_lanes *>(p);
     return vec<float>(
         from_float_bits(widen_bits(__builtin_convertvector(halves, bits_vector), Half{})));

@@ -10,7 +10,8 @@
 namespace fm {
 
 // Where the bins are equally wide but for rounding, `low` and `high` are the bounds of each bin,
-// and of one bin more, for what is outside: -inf and inf. high of the last bin is inf.
+// and of one bin more, for what is outside: -inf and NaN, which let nothing out of it. high of the
+// last bin is inf.
 struct binning {
     ptrdiff_t itemsize, n_bins, n;
     const void *x, *edges; // n_bins + 1

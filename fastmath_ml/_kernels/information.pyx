@@ -21,8 +21,9 @@ from cython cimport floating as real
 cimport numpy as cnp
 
 from fastmath_ml._kernels.overlap cimport overlaps
+from fastmath_ml._kernels.plain cimport Axis, is_plain, plain_kind, split_axis
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
-from fastmath_ml._kernels.simd cimport vlanes
+from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.sums cimport add_array
 
 cnp.import_array()
@@ -210,7 +211,7 @@ cdef void items_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept n
 cdef int run(Lines* p) except -1 nogil:
     cdef Py_ssize_t item, n_items
     cdef double ns_per_item = (30.0 if p.kind == _JENSEN else 15.0) / vlanes(<float>0)
-    p.strips = 1 if p.n_inner == 1 else (p.n_inner + STRIP - 1) // STRIP
+    p.strips = 1 if p.n_inner == 1 else ceil_div(p.n_inner, STRIP)
     p.width = 1 if p.n_inner == 1 else STRIP
     p.segment = LINE_SEGMENT if p.n_inner == 1 else ROW_SEGMENT
     if p.n_inner > 1 and p.n_inner < WIDE:
@@ -233,24 +234,19 @@ def information_plain(int kind, bint normalised, bint root, p, q, base, axis):
     """
     cdef cnp.ndarray a, b, c
     cdef Lines lines
-    cdef int dtype, n_axes, i, at
-    cdef cnp.npy_intp kept[32]
-    if not cnp.PyArray_CheckExact(p) or type(axis) is not int:
+    cdef Axis split
+    cdef int dtype = plain_kind(p)
+    if dtype == cnp.NPY_NOTYPE or axis is None:
         return None
     a = p
-    dtype = cnp.PyArray_TYPE(a)
-    if (dtype != cnp.NPY_FLOAT32 and dtype != cnp.NPY_FLOAT64) or not cnp.PyArray_ISCARRAY_RO(a):
-        return None
-    n_axes = cnp.PyArray_NDIM(a)
-    if n_axes == 0 or n_axes > 32 or cnp.PyArray_SIZE(a) == 0:
+    if cnp.PyArray_SIZE(a) == 0 or not split_axis(a, axis, &split):
         return None
     lines.y = NULL
     if q is not None:
-        if not cnp.PyArray_CheckExact(q):
+        if not is_plain(q, dtype):
             return None
         b = q
-        if not (cnp.PyArray_TYPE(b) == dtype and cnp.PyArray_ISCARRAY_RO(b)
-                and cnp.PyArray_SAMESHAPE(a, b)):
+        if not cnp.PyArray_SAMESHAPE(a, b):
             return None
         lines.y = cnp.PyArray_DATA(b)
     lines.factor = 1
@@ -261,20 +257,8 @@ def information_plain(int kind, bint normalised, bint root, p, q, base, axis):
         if not lines.factor > 0 or lines.factor == 1:
             return None
         lines.factor = 1 / log(lines.factor)
-    at = axis
-    if at < 0:
-        at += n_axes
-    if at < 0 or at >= n_axes:
-        return None
-    lines.n_outer = lines.n_inner = 1
-    lines.n = cnp.PyArray_DIM(a, at)
-    for i in range(at):
-        kept[i] = cnp.PyArray_DIM(a, i)
-        lines.n_outer *= kept[i]
-    for i in range(at + 1, n_axes):
-        kept[i - 1] = cnp.PyArray_DIM(a, i)
-        lines.n_inner *= kept[i - 1]
-    c = cnp.PyArray_SimpleNew(n_axes - 1, kept, dtype)
+    lines.n_outer, lines.n, lines.n_inner = split.outer, split.length, split.inner
+    c = cnp.PyArray_SimpleNew(split.n_kept, split.kept, dtype)
     lines.x = cnp.PyArray_DATA(a)
     lines.out = cnp.PyArray_DATA(c)
     lines.scales = NULL
@@ -290,7 +274,7 @@ def information_plain(int kind, bint normalised, bint root, p, q, base, axis):
             run(&lines)
     if lines.any_strange:
         return None
-    return c if n_axes > 1 else c[()]
+    return c if split.n_kept else c[()]
 
 
 def information_lines(int kind, bint normalised, bint root, cnp.ndarray x, y, double factor,
@@ -372,17 +356,12 @@ def map_plain(int which, x, y, out):
     """
     cdef cnp.ndarray a, b, c, whole
     cdef Map m
-    cdef int dtype, i, skipped
+    cdef int dtype = plain_kind(x), i, skipped
     cdef Py_ssize_t n
-    if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_CheckExact(y):
+    if dtype == cnp.NPY_NOTYPE or not is_plain(y, dtype):
         return None
     a = x
     b = y
-    dtype = cnp.PyArray_TYPE(a)
-    if (dtype != cnp.NPY_FLOAT32 and dtype != cnp.NPY_FLOAT64) or cnp.PyArray_TYPE(b) != dtype:
-        return None
-    if not cnp.PyArray_ISCARRAY_RO(a) or not cnp.PyArray_ISCARRAY_RO(b):
-        return None
     whole = a
     if cnp.PyArray_SIZE(a) == 1 and cnp.PyArray_NDIM(a) <= cnp.PyArray_NDIM(b):
         whole = b
@@ -399,11 +378,10 @@ def map_plain(int which, x, y, out):
     if out is None:
         c = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(whole), cnp.PyArray_DIMS(whole), dtype, False)
     else:
-        if not cnp.PyArray_CheckExact(out):
+        if not is_plain(out, dtype):
             return None
         c = out
-        if not (cnp.PyArray_TYPE(c) == dtype and cnp.PyArray_ISCARRAY(c)
-                and cnp.PyArray_SAMESHAPE(c, whole)):
+        if not (cnp.PyArray_ISWRITEABLE(c) and cnp.PyArray_SAMESHAPE(c, whole)):
             return None
         if shares_part(a, c) or shares_part(b, c):
             return None

@@ -2,6 +2,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+ACTIVATIONS: dict[str | None, int]
+
 def linear_rows(
     x: npt.NDArray[Any],
     weight: npt.NDArray[Any],

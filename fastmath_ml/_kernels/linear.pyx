@@ -19,11 +19,28 @@ cdef extern from "linear_tile.h" namespace "fm" nogil:
     cppclass linear_finish:
         finishing_tile tile
         finishing_rows rows
+    cdef enum:
+        LINEAR_IDENTITY
+        LINEAR_RELU
+        LINEAR_GELU
+        LINEAR_SIGMOID
+        LINEAR_TANH
+        LINEAR_SILU
+
     linear_finish select_linear_finish[T](int activation, T) noexcept
     cppclass linear_context:
         void (*multiply)(Py_ssize_t, Py_ssize_t, const void*, void*, Py_ssize_t, bint,
                          Py_ssize_t) noexcept nogil
         const void* bias
+
+ACTIVATIONS = {
+    None: LINEAR_IDENTITY,
+    "relu": LINEAR_RELU,
+    "gelu": LINEAR_GELU,
+    "sigmoid": LINEAR_SIGMOID,
+    "tanh": LINEAR_TANH,
+    "silu": LINEAR_SILU,
+}
 
 cdef struct Rows:
     finishing_rows finish
@@ -43,8 +60,8 @@ def linear_rows(cnp.ndarray x, cnp.ndarray weight, bias, int activation, cnp.nda
 
     x (n_rows, n_features) and weight (n_out, n_features) of any strides of whole elements and of
     any floating dtype; out (n_rows, n_out), C-ordered, apart from the others. bias is None or
-    contiguous, n_out elements, float64 for a float64 result, else float32. activation numbers the
-    linear_activation. The caller has checked all this.
+    contiguous, n_out elements, float64 for a float64 result, else float32. activation is one
+    of ACTIVATIONS. The caller has checked all this.
     """
     cdef Product p
     cdef linear_finish finish

@@ -29,8 +29,9 @@ from fastmath_ml._kernels.cross_entropy_across cimport (
     BLOCK_STEPS, Loss, Slab, is_dense, slab_bytes, slab_gradient, slab_losses, slab_statistics,
 )
 from fastmath_ml._kernels.gemm cimport OUT_OF_MEMORY, Product, multiply
+from fastmath_ml._kernels.plain cimport data_of
 from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
-from fastmath_ml._kernels.simd cimport vlanes
+from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
@@ -85,7 +86,7 @@ cdef int compute_logits(Layer* layer) except -1 nogil:
     p.c, p.c_row = layer.logits, layer.tokens
     product(&p)
     if layer.probability != NULL:
-        parallel_for((layer.classes + BLOCK_STEPS - 1) // BLOCK_STEPS, 1,
+        parallel_for(ceil_div(layer.classes, BLOCK_STEPS), 1,
                      0.2 * layer.itemsize * layer.classes * layer.tokens, transpose_body, layer)
     return 0
 
@@ -141,7 +142,7 @@ cdef int run_layer(Layer* layer, double* total) except -1 nogil:
     cdef Slab slab
     cdef Py_ssize_t item = layer.itemsize, lanes = vlanes(<float>0) * 4 // item
     cdef Py_ssize_t n_copies = 1 if layer.probability == NULL else 2
-    cdef Py_ssize_t n_blocks = (layer.n_classes + BLOCK_STEPS - 1) // BLOCK_STEPS
+    cdef Py_ssize_t n_blocks = ceil_div(layer.n_classes, BLOCK_STEPS)
     cdef Py_ssize_t tokens = LOGITS_BYTES // (layer.n_classes * item * n_copies)
     cdef Py_ssize_t slab_classes = layer.n_classes, n_parts = 4 if is_dense(loss) else 2
     cdef const int64_t* target = loss.target
@@ -160,7 +161,7 @@ cdef int run_layer(Layer* layer, double* total) except -1 nogil:
     slab.first_outer = slab.first_col = 0
     slab.n_outer = 1
     slab.n_blocks = n_blocks
-    slab.padded = (tokens + lanes - 1) // lanes * lanes
+    slab.padded = ceil_div(tokens, lanes) * lanes
     slab.statistics = thread_scratch(SCRATCH_STATISTICS, slab_bytes(&slab))
     if layer.logits == NULL or slab.statistics == NULL:
         with gil:
@@ -201,10 +202,6 @@ cdef void take_slab(Layer* layer, Slab* slab, Py_ssize_t slab_classes) noexcept 
     layer.classes = min(slab_classes, layer.n_classes - layer.first_class)
     slab.first_step = layer.first_class
     slab.n_steps = layer.classes
-
-
-cdef inline void* data_of(x) noexcept:
-    return NULL if x is None else cnp.PyArray_DATA(x)
 
 
 def linear_cross_entropy_sum(cnp.ndarray x, cnp.ndarray w, bias, target, probability,

@@ -28,16 +28,15 @@ cimport numpy as cnp
 
 from fastmath_ml._kernels.blocks cimport multiply_tile
 from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_vector
-from fastmath_ml._kernels.pool cimport ordered_reduce, thread_scratch
+from fastmath_ml._kernels.pool cimport ordered_reduce, raise_flag, thread_scratch
 from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
-    mtail, vabs, vec, veq, vexp, vge, vlanes, vlog, vlog1p, vlog1p_unit, vload, vload_partial,
-    vmax_fast, vmul_add, vselect, vset, vstore, vstore_partial, vsum,
+    ceil_div, mtail, vabs, vec, veq, vexp, vge, vlanes, vload, vlog, vlog1p, vlog1p_unit, vmax_fast,
+    vmul_add, vselect, vset, vstore, vsum,
 )
 from fastmath_ml._kernels.sums cimport add_array
-from fastmath_ml._kernels.tile cimport (
-    ceil_div, even_height, lines_asked, operands, tile_cols, tile_rows,
-)
+from fastmath_ml._kernels.sweeps cimport load_columns, store_columns
+from fastmath_ml._kernels.tile cimport even_height, lines_asked, operands, tile_cols, tile_rows
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 import numpy as np
@@ -76,17 +75,6 @@ cdef struct Sweep:
 
 # ---- residuals: z becomes dloss/dz, a row of X or a model in each lane ----
 
-cdef inline vec[real] load(const real* x, Py_ssize_t n, real zero) noexcept nogil:
-    return vload(x) if n == vlanes(zero) else vload_partial(x, n)
-
-
-cdef inline void store(real* x, vec[real] value, Py_ssize_t n) noexcept nogil:
-    if n == vlanes(<real>0):
-        vstore(x, value)
-    else:
-        vstore_partial(x, value, n)
-
-
 cdef inline vec[real] residual_of(int kind, vec[real] score, vec[real] target, vec[real]* loss,
                                   vec[real]* e) noexcept nogil:
     """LINEAR: r = z - y, loss r^2 / 2. LOGISTIC: r = sigmoid(z) - y, loss log(1 + e^z) - y z.
@@ -121,17 +109,17 @@ cdef inline void one_score(const Sweep* s, Py_ssize_t model, real* z, Py_ssize_t
         bias = (<const real*>s.bias)[model]
     while i < n:
         count = min(lanes, n - i)
-        r = residual_of(s.kind, load(z + i, count, zero) + vset(bias), load(y + i, count, zero),
+        r = residual_of(s.kind, load_columns(z + i, count) + vset(bias), load_columns(y + i, count),
                         &value, &e)
         if s.kind == LOGISTIC:
             value = value + vlog1p_unit(e)
         if row_weight != NULL:
-            value = value * load(row_weight + i, count, zero)
-            r = r * load(row_weight + i, count, zero)
+            value = value * load_columns(row_weight + i, count)
+            r = r * load_columns(row_weight + i, count)
         if count < lanes:
             value = vselect(mtail(zero, count), value, nothing)
             r = vselect(mtail(zero, count), r, nothing)
-        store(z + i, r, count)
+        store_columns(z + i, r, count)
         loss_sum = loss_sum + value
         r_sum = r_sum + r
         i += lanes
@@ -156,12 +144,12 @@ cdef inline void scores_of_models(const Sweep* s, real* z, real* sums, Py_ssize_
         count = min(lanes, s.n_models - model)
         bias = loss_sum = r_sum = product_less_one = vset(zero)
         if s.bias != NULL:
-            bias = load(<const real*>s.bias + model, count, zero)
+            bias = load_columns(<const real*>s.bias + model, count)
         for row in range(n):
             if s.y_model:
                 for i in range(count):
                     sums[i] = y[(model + i) * s.y_model + row]
-                target = load(sums, count, zero)
+                target = load_columns(sums, count)
             else:
                 target = vset(y[row])
             r = residual_of(s.kind, vload(z + row * s.padded + model) + bias, target, &value, &e)
@@ -203,43 +191,43 @@ cdef inline void class_scores(const Sweep* s, Py_ssize_t model, real* z, Py_ssiz
         count = min(lanes, n - i)
         top = vset(<real>-INFINITY)
         for k in range(s.n_classes):
-            e = load(z + k * z_class + i, count, zero)
+            e = load_columns(z + k * z_class + i, count)
             if bias != NULL:
                 e = e + vset(bias[k])
-                store(z + k * z_class + i, e, count)
+                store_columns(z + k * z_class + i, e, count)
             top = vmax_fast(e, top)
-        target = load(y + i, count, zero)
+        target = load_columns(y + i, count)
         row_weight = vset(<real>1)
         if s.row_weight != NULL:
-            row_weight = load(<const real*>s.row_weight + first + i, count, zero)
+            row_weight = load_columns(<const real*>s.row_weight + first + i, count)
         if count < lanes:
             row_weight = vselect(mtail(zero, count), row_weight, nothing)
         total = nothing
         own = nothing
         for k in range(s.n_classes):
-            e = load(z + k * z_class + i, count, zero) - top
+            e = load_columns(z + k * z_class + i, count) - top
             own = vselect(veq(target, vset(<real>k)), e, own)
             e = vexp(e)
             total = total + e
-            store(z + k * z_class + i, e, count)
+            store_columns(z + k * z_class + i, e, count)
         value = (vlog(total) - own) * row_weight
         if count < lanes:
             value = vselect(mtail(zero, count), value, nothing)
         loss_sum = loss_sum + value
         scale = row_weight / total
         for k in range(s.n_classes):
-            e = load(z + k * z_class + i, count, zero) * scale
+            e = load_columns(z + k * z_class + i, count) * scale
             e = vselect(veq(target, vset(<real>k)), e - row_weight, e)
             if count < lanes:
                 e = vselect(mtail(zero, count), e, nothing)
-            store(z + k * z_class + i, e, count)
+            store_columns(z + k * z_class + i, e, count)
         i += lanes
     loss[0] += vsum(loss_sum)
     for k in range(s.n_classes):
         value = nothing
         i = 0
         while i < n:
-            value = value + load(z + k * z_class + i, min(lanes, n - i), zero)
+            value = value + load_columns(z + k * z_class + i, min(lanes, n - i))
             i += lanes
         bias_grad[k] += vsum(value)
 
@@ -343,7 +331,7 @@ cdef void one_model_block(const Sweep* s, const real* x, Py_ssize_t x_row, Py_ss
                           Py_ssize_t n, real* z, real* strip, real* grad, double* loss,
                           double* bias_grad, bint next_block) noexcept nogil:
     """Scores, residuals and grad += r^T X_block of a single output."""
-    cdef Py_ssize_t lanes = vlanes(<real>0), i
+    cdef Py_ssize_t lanes = vlanes(<real>0), i, count
     cdef VectorProduct p
     p.itemsize, p.n_vectors = sizeof(real), 1
     p.n_out, p.depth = n, s.n_features
@@ -363,9 +351,9 @@ cdef void one_model_block(const Sweep* s, const real* x, Py_ssize_t x_row, Py_ss
     multiply_vector(&p)
     i = 0
     while i < s.n_features:
-        store(grad + i, load(grad + i, min(lanes, s.n_features - i), <real>0)
-              + load(strip + i, min(lanes, s.n_features - i), <real>0),
-              min(lanes, s.n_features - i))
+        count = min(lanes, s.n_features - i)
+        store_columns(grad + i, load_columns(grad + i, count) + load_columns(strip + i, count),
+                      count)
         i += lanes
 
 
@@ -391,7 +379,7 @@ cdef void segment_of(Py_ssize_t begin, Py_ssize_t end, Sweep* s, double* partial
     if s.x_col != 1:
         packed = <real*>thread_scratch(SCRATCH_X, block * s.n_features * sizeof(real))
     if z == NULL or (s.x_col != 1 and packed == NULL):
-        s.out_of_memory = True
+        raise_flag(&s.out_of_memory)
         return
     by_output = z + z_size
     while row < end:
@@ -523,7 +511,7 @@ def loss_sums(int kind, cnp.ndarray x, cnp.ndarray coef, bias, cnp.ndarray y, ro
     s.padded = 1
     if n_outputs > 1:
         lanes = vlanes(<float>0) * 4 // s.itemsize
-        s.padded = (n_outputs + lanes - 1) // lanes * lanes
+        s.padded = ceil_div(n_outputs, lanes) * lanes
         weights = np.zeros((d, s.padded), coef.dtype)
         weights[:, :n_outputs] = coef.T
     s.weights = cnp.PyArray_DATA(weights)

@@ -7,6 +7,7 @@ from fastmath_ml._kernels.simd cimport (
     vset, vstore, vstore_partial, vsum,
 )
 from fastmath_ml._kernels.softmax_across cimport SUM_STEPS
+from fastmath_ml._kernels.sweeps cimport load_columns
 
 
 cdef inline real line_max(const real* x, Py_ssize_t n, real zero) noexcept nogil:
@@ -62,28 +63,6 @@ cdef inline double exp_and_sum(const real* x, real* out, Py_ssize_t n, real maxi
             i = end
         total += vsum(s0 + s1)
     return total
-
-
-cdef inline void scale_line(real* x, Py_ssize_t n, real factor) noexcept nogil:
-    cdef Py_ssize_t lanes = vlanes(factor), i = 0
-    cdef vec[real] f = vset(factor)
-    while i + lanes <= n:
-        vstore(x + i, vload(x + i) * f)
-        i += lanes
-    if i < n:
-        vstore_partial(x + i, vload_partial(x + i, n - i) * f, n - i)
-
-
-# Up to a whole vector: the first n lanes where n is less.
-cdef inline vec[real] load_columns(const real* x, Py_ssize_t n) noexcept nogil:
-    return vload(x) if n >= vlanes(<real>0) else vload_partial(x, n)
-
-
-cdef inline void store_columns(real* x, vec[real] value, Py_ssize_t n) noexcept nogil:
-    if n >= vlanes(<real>0):
-        vstore(x, value)
-    else:
-        vstore_partial(x, value, n)
 
 
 # What is subtracted from the elements of lines with these maxima before exp: 0 where the maximum is

@@ -16,15 +16,15 @@ from libc.math cimport INFINITY, NAN, exp, fabs, isfinite, log, log1p
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.lines cimport (
-    block_max, exp_and_sum, line_max, load_columns, log_shift, part_of_line, store_columns,
-)
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.lines cimport block_max, exp_and_sum, line_max, log_shift, part_of_line
+from fastmath_ml._kernels.plain cimport Axis, plain_kind, split_axis
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.simd cimport (
-    mand, mask, mnot, mor, mtail, vec, veq, vexp, vlanes, vload, vload_partial, vlog1p, vmax_fast,
-    vreduce_max, vselect, vset, vstore, vsum,
+    ceil_div, mand, mask, mnot, mor, mtail, vec, veq, vexp, vlanes, vload, vload_partial, vlog1p,
+    vmax_fast, vreduce_max, vselect, vset, vstore, vsum,
 )
 from fastmath_ml._kernels.softmax_across cimport SUM_STEPS
+from fastmath_ml._kernels.sweeps cimport load_columns, store_columns
 from fastmath_ml._kernels.transpose cimport load_transposed
 
 cnp.import_array()
@@ -323,7 +323,7 @@ cdef inline vec[real] result_of(const real* largest, const real* rest) noexcept 
 cdef void strips_range(Py_ssize_t begin, Py_ssize_t end, Sums* sums, real zero) noexcept nogil:
     """Items [begin, end) of (outer, segments of the steps, strips of lines beside each other)."""
     cdef Py_ssize_t lanes = vlanes(zero), stride = sums.inner, n_segments = sums.n_segments
-    cdef Py_ssize_t n_strips = (stride + STRIP - 1) // STRIP, step = sums.step
+    cdef Py_ssize_t n_strips = ceil_div(stride, STRIP), step = sums.step
     cdef Py_ssize_t item, col, width, j, block, n_blocks, n, at, first, segment
     cdef vec[real] lines[SHORT_LINE]
     cdef const real* x
@@ -331,7 +331,7 @@ cdef void strips_range(Py_ssize_t begin, Py_ssize_t end, Sums* sums, real zero) 
     cdef real* to
     cdef real* blocks = <real*>thread_scratch(1, 2 * MAX_BLOCKS * STRIP * sizeof(real))
     if blocks == NULL:
-        sums.out_of_memory = True
+        raise_flag(&sums.out_of_memory)
         return
     for item in range(begin, end):
         first = item % n_strips * STRIP
@@ -350,7 +350,7 @@ cdef void strips_range(Py_ssize_t begin, Py_ssize_t end, Sums* sums, real zero) 
                 store_columns(out + col, logsumexp_lanes(lines, n), width - col)
                 col += lanes
             continue
-        n_blocks = (n + BLOCK_STEPS - 1) // BLOCK_STEPS
+        n_blocks = ceil_div(n, BLOCK_STEPS)
         for block in range(n_blocks):
             rest_of_block(x + block * BLOCK_STEPS * stride, stride,
                           min(BLOCK_STEPS, n - block * BLOCK_STEPS), width,
@@ -377,7 +377,7 @@ cdef void strips_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept 
 cdef void join_range(Py_ssize_t begin, Py_ssize_t end, Sums* sums, real zero) noexcept nogil:
     """Items [begin, end) of (outer, strips): the segments of each become the results."""
     cdef Py_ssize_t lanes = vlanes(zero), step = sums.step
-    cdef Py_ssize_t n_strips = (sums.inner + STRIP - 1) // STRIP, item, first, width, col
+    cdef Py_ssize_t n_strips = ceil_div(sums.inner, STRIP), item, first, width, col
     cdef real* statistics
     cdef real* out
     for item in range(begin, end):
@@ -402,14 +402,14 @@ cdef void join_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept no
 
 
 cdef int logsumexp_across(Sums* sums, double work_ns) except -1 nogil:
-    cdef Py_ssize_t n_strips = sums.outer * ((sums.inner + STRIP - 1) // STRIP)
-    sums.n_segments = (sums.length + SEGMENT_STEPS - 1) // SEGMENT_STEPS
-    sums.step = min(STRIP, (sums.inner + MAX_LANES - 1) // MAX_LANES * MAX_LANES)
+    cdef Py_ssize_t n_strips = sums.outer * ceil_div(sums.inner, STRIP)
+    sums.n_segments = ceil_div(sums.length, SEGMENT_STEPS)
+    sums.step = min(STRIP, ceil_div(sums.inner, MAX_LANES) * MAX_LANES)
     if sums.n_segments > 1:
         sums.statistics = thread_scratch(
             0, n_strips * sums.n_segments * 2 * sums.step * sums.itemsize)
         if sums.statistics == NULL:
-            sums.out_of_memory = True
+            raise_flag(&sums.out_of_memory)
             return 0
     parallel_for(n_strips * sums.n_segments, 1, work_ns, strips_body, sums)
     if sums.n_segments > 1 and not sums.out_of_memory:
@@ -442,37 +442,16 @@ def logsumexp_plain(a, axis):
     """
     cdef cnp.ndarray x, c
     cdef Sums sums
-    cdef int kind, n_axes, i, at
-    cdef cnp.npy_intp kept[32]
-    if not cnp.PyArray_CheckExact(a):
+    cdef Axis split
+    cdef int kind = plain_kind(a)
+    if kind == cnp.NPY_NOTYPE:
         return None
     x = a
-    kind = cnp.PyArray_TYPE(x)
-    if (kind != cnp.NPY_FLOAT32 and kind != cnp.NPY_FLOAT64) or not cnp.PyArray_ISCARRAY_RO(x):
+    if (cnp.PyArray_NDIM(x) == 0 or cnp.PyArray_SIZE(x) == 0
+            or not split_axis(x, axis, &split)):
         return None
-    n_axes = cnp.PyArray_NDIM(x)
-    if n_axes == 0 or n_axes > 32 or cnp.PyArray_SIZE(x) == 0:
-        return None
-    sums.outer = sums.inner = 1
-    if axis is None:
-        sums.length = cnp.PyArray_SIZE(x)
-        c = cnp.PyArray_SimpleNew(0, kept, kind)
-    elif type(axis) is int:
-        at = axis
-        if at < 0:
-            at += n_axes
-        if at < 0 or at >= n_axes:
-            return None
-        sums.length = cnp.PyArray_DIM(x, at)
-        for i in range(at):
-            kept[i] = cnp.PyArray_DIM(x, i)
-            sums.outer *= kept[i]
-        for i in range(at + 1, n_axes):
-            kept[i - 1] = cnp.PyArray_DIM(x, i)
-            sums.inner *= kept[i - 1]
-        c = cnp.PyArray_SimpleNew(n_axes - 1, kept, kind)
-    else:
-        return None
+    sums.outer, sums.length, sums.inner = split.outer, split.length, split.inner
+    c = cnp.PyArray_SimpleNew(split.n_kept, split.kept, kind)
     sums.x = cnp.PyArray_DATA(x)
     sums.weights = sums.sign = NULL
     sums.out = cnp.PyArray_DATA(c)

@@ -15,6 +15,7 @@ from libc.string cimport memset
 cimport numpy as cnp
 
 from fastmath_ml._kernels.overlap cimport overlaps
+from fastmath_ml._kernels.plain cimport data_of, is_plain, plain_kind, scalar_like
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 from fastmath_ml._kernels.sums cimport add_number
 
@@ -102,10 +103,6 @@ cdef double sum_elements(Elements* e) except? -1 nogil:
     return total
 
 
-cdef inline void* data_of(x) noexcept:
-    return NULL if x is None else cnp.PyArray_DATA(x)
-
-
 def elementwise_sum(int kind, cnp.ndarray x, cnp.ndarray target, weight, positive, double option,
                     losses, grad, double scale):
     """The sum of the losses of two arrays; the losses themselves and scale * derivative beside.
@@ -142,19 +139,14 @@ def elementwise_plain(int kind, x, target, double option, reduction, bint with_g
     cdef cnp.ndarray a, b, c = None
     cdef Elements e
     cdef double total
-    cdef float total_f32
     cdef bint is_mean = reduction == "mean"
-    cdef int dtype
-    if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_CheckExact(target)
+    cdef int dtype = plain_kind(x)
+    if not (dtype != cnp.NPY_NOTYPE and is_plain(target, dtype)
             and (is_mean or reduction == "sum")):
         return None
     a = x
     b = target
-    dtype = cnp.PyArray_TYPE(a)
-    if (dtype != cnp.NPY_FLOAT32 and dtype != cnp.NPY_FLOAT64) or dtype != cnp.PyArray_TYPE(b):
-        return None
-    if not (cnp.PyArray_ISCARRAY_RO(a) and cnp.PyArray_ISCARRAY_RO(b)
-            and cnp.PyArray_SAMESHAPE(a, b)):
+    if not cnp.PyArray_SAMESHAPE(a, b):
         return None
     e.n = cnp.PyArray_SIZE(a)
     if e.n == 0:
@@ -162,10 +154,10 @@ def elementwise_plain(int kind, x, target, double option, reduction, bint with_g
     if with_grad:
         if grad_out is None:
             c = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), dtype)
-        elif cnp.PyArray_CheckExact(grad_out):
+        elif is_plain(grad_out, dtype):
             c = grad_out
-            if not (cnp.PyArray_TYPE(c) == dtype and cnp.PyArray_ISCARRAY(c)
-                    and cnp.PyArray_SAMESHAPE(a, c) and not overlaps(c, b)
+            if not (cnp.PyArray_ISWRITEABLE(c) and cnp.PyArray_SAMESHAPE(a, c)
+                    and not overlaps(c, b)
                     and (cnp.PyArray_DATA(c) == cnp.PyArray_DATA(a) or not overlaps(c, a))):
                 return None
         else:
@@ -186,11 +178,7 @@ def elementwise_plain(int kind, x, target, double option, reduction, bint with_g
             total = sum_elements(&e)
     if is_mean:
         total /= e.n
-    if dtype == cnp.NPY_FLOAT32:
-        total_f32 = <float>total
-        value = cnp.PyArray_ToScalar(&total_f32, a)
-    else:
-        value = cnp.PyArray_ToScalar(&total, a)
+    value = scalar_like(a, total)
     return (value, c) if with_grad else value
 
 

@@ -28,12 +28,11 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 
 from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.simd cimport (
-    vec, vlanes, vload_partial, vmul_add, vset, vstore_partial,
+    ceil_div, vec, vlanes, vload_partial, vmul_add, vset, vstore_partial,
 )
 from fastmath_ml._kernels.sums cimport add_array
-from fastmath_ml._kernels.tile cimport ceil_div
 
 cdef extern from "dots.h" namespace "fm" nogil:
     Py_ssize_t dot_rows(Py_ssize_t vectors) noexcept
@@ -319,7 +318,7 @@ cdef void triangle_segment_as(Py_ssize_t segment, real* y, Triangle* t) noexcept
     p.x, p.stride = <const real*>t.product.x, t.product.x_vector
     part = <real*>thread_scratch(SCRATCH_PART, p.n_vectors * p.stride * sizeof(real))
     if part == NULL:
-        t.out_of_memory = True
+        raise_flag(&t.out_of_memory)
         return
     memset(y, 0, p.n_vectors * p.stride * sizeof(real))
     while row < end:

@@ -16,6 +16,7 @@
 #ifndef FASTMATH_ML_MOMENTS_H
 #define FASTMATH_ML_MOMENTS_H
 
+#include "flags.h"
 #include "transpose.h"
 #include "wide_sums.h"
 
@@ -293,13 +294,13 @@ inline void emit(const moment_task &t, ptrdiff_t at, const moment &m) {
     if (t.mean) {
         const bool empty = m.n == 0;
         put(t.mean, at, t.squares ? (empty ? NAN : m.mean) : m.mean / m.n, is_double);
-        if (empty && !t.variance) *t.is_short = 1;
+        if (empty && !t.variance) raise_flag(t.is_short);
     }
     if (t.variance) {
         const double freedom = m.n - t.ddof;
         double variance = m.m2 / (freedom > 0 ? freedom : 0);
         if (!(freedom > 0)) {
-            *t.is_short = 1;
+            raise_flag(t.is_short);
             if (t.omit) variance = NAN;
         }
         put(t.variance, at, t.root ? sqrt(variance) : variance, is_double);
@@ -358,7 +359,7 @@ void items(const moment_task &t, const sweeps<T> &sweep, ptrdiff_t begin, ptrdif
             first = item / t.strips * t.n_inner + col;
             n_cols = wide_cols = t.n_inner - col < STRIP ? t.n_inner - col : STRIP;
             const ptrdiff_t unit = vlanes(0.0) * t.n_inner;
-            const ptrdiff_t fold = (FOLD + unit - 1) / unit * vlanes(0.0);
+            const ptrdiff_t fold = ceil_div(FOLD, unit) * vlanes(0.0);
             if (t.n_inner < FOLD && n >= 4 * fold) wide_cols = fold * t.n_inner, rows = n / fold;
         }
         clear(s.n, wide_cols);

@@ -25,7 +25,9 @@ from fastmath_ml._kernels.blocks cimport (
     OUT_OF_MEMORY, Product, multiply_blocks, multiply_gram_alone,
 )
 from fastmath_ml._kernels.convert cimport AS_COMPUTED, FLOAT32
+from fastmath_ml._kernels.plain cimport Axis, plain_kind, split_axis
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.simd cimport ceil_div
 from fastmath_ml._kernels.sums cimport add_array
 
 cnp.import_array()
@@ -100,7 +102,7 @@ cdef int run(moment_task* task) except -1 nogil:
     cdef moment* total
     task.first = 0
     task.end = task.n
-    task.strips = 1 if task.n_inner == 1 else (task.n_inner + STRIP - 1) // STRIP
+    task.strips = 1 if task.n_inner == 1 else ceil_div(task.n_inner, STRIP)
     task.grouped = task.n_inner == 1 and task.n <= SHORT_LINE and task.n_outer >= 8
     n_items = task.n_outer * task.strips
     if n_items <= 16 and task.n * task.n_inner >= 4 * SEGMENT and task.n >= 2 * ROW_BLOCK:
@@ -115,7 +117,7 @@ cdef int run(moment_task* task) except -1 nogil:
             emit(task[0], i, total[i])
         return 0
     if task.grouped:
-        n_items = (task.n_outer + SHORT_GROUP - 1) // SHORT_GROUP
+        n_items = ceil_div(task.n_outer, SHORT_GROUP)
         work_ns *= 4
     return parallel_for(n_items, 1, work_ns + 5.0 * n_items, items_body, task)
 
@@ -139,37 +141,17 @@ def moments_plain(x, axis, int kind, double ddof):
     """
     cdef cnp.ndarray a, c
     cdef moment_task task
-    cdef Py_ssize_t shape[64]
-    cdef int dtype, n_axes, at, i, is_short = 0
-    if not cnp.PyArray_CheckExact(x):
+    cdef Axis split
+    cdef int dtype = plain_kind(x), is_short = 0
+    if dtype == cnp.NPY_NOTYPE:
         return None
     a = x
-    dtype = cnp.PyArray_TYPE(a)
-    if (dtype != cnp.NPY_FLOAT32 and dtype != cnp.NPY_FLOAT64) or not cnp.PyArray_ISCARRAY_RO(a):
+    if not split_axis(a, axis, &split):
         return None
-    n_axes = cnp.PyArray_NDIM(a)
-    task.n_outer = task.n_inner = 1
-    if axis is None:
-        task.n = cnp.PyArray_SIZE(a)
-        n_axes = 1
-    elif type(axis) is int:
-        if not -n_axes <= axis < n_axes:
-            return None
-        at = axis
-        if at < 0:
-            at += n_axes
-        task.n = cnp.PyArray_DIM(a, at)
-        for i in range(at):
-            shape[i] = cnp.PyArray_DIM(a, i)
-            task.n_outer *= shape[i]
-        for i in range(at + 1, n_axes):
-            shape[i - 1] = cnp.PyArray_DIM(a, i)
-            task.n_inner *= shape[i - 1]
-    else:
-        return None
+    task.n_outer, task.n, task.n_inner = split.outer, split.length, split.inner
     if task.n == 0 or task.n_outer * task.n_inner == 0 or task.n <= ddof:
         return None
-    c = cnp.PyArray_SimpleNew(n_axes - 1, <cnp.npy_intp*>shape, dtype)
+    c = cnp.PyArray_SimpleNew(split.n_kept, split.kept, dtype)
     task.x = cnp.PyArray_DATA(a)
     task.itemsize = cnp.PyArray_ITEMSIZE(a)
     task.mean = NULL if kind else cnp.PyArray_DATA(c)
@@ -181,7 +163,7 @@ def moments_plain(x, axis, int kind, double ddof):
     task.root = kind == 2
     task.is_short = &is_short
     run_or_raise(&task)
-    return cnp.PyArray_ToScalar(cnp.PyArray_DATA(c), c) if n_axes == 1 else c
+    return c if split.n_kept else cnp.PyArray_ToScalar(cnp.PyArray_DATA(c), c)
 
 
 def moments(cnp.ndarray x, mean, variance, count, double ddof, bint root, bint omit):

@@ -17,8 +17,8 @@ cimport numpy as cnp
 
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 from fastmath_ml._kernels.simd cimport (
-    vabs, vec, vlanes, vload, vload_partial, vmax, vmin, vmul_add, vne, vreduce_max, vreduce_min,
-    vselect, vset, vstore_partial, vsum,
+    ceil_div, vabs, vec, vlanes, vload, vload_partial, vmax, vmin, vmul_add, vne, vreduce_max,
+    vreduce_min, vselect, vset, vstore_partial, vsum,
 )
 
 cnp.import_array()
@@ -229,7 +229,7 @@ def reduce_magnitudes(cnp.ndarray x, cnp.ndarray out, int kind):
     p.n_outer = cnp.PyArray_DIM(x, 0)
     p.n = p.end = cnp.PyArray_DIM(x, 1)
     p.n_inner = cnp.PyArray_DIM(x, 2)
-    p.strips = 1 if p.n_inner == 1 else (p.n_inner + STRIP - 1) // STRIP
+    p.strips = 1 if p.n_inner == 1 else ceil_div(p.n_inner, STRIP)
     p.x = cnp.PyArray_DATA(x)
     p.out = <double*>cnp.PyArray_DATA(out)
     p.kind = kind

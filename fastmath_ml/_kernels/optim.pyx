@@ -12,11 +12,11 @@ from libc.math cimport pow, sqrt
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.plain cimport is_plain
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
-from fastmath_ml._kernels.simd cimport (
-    vec, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial, vsum,
-)
+from fastmath_ml._kernels.simd cimport ceil_div, vec, vlanes, vload, vload_partial, vmul_add, vsum
 from fastmath_ml._kernels.sums cimport add_number
+from fastmath_ml._kernels.sweeps cimport scale_line
 
 cnp.import_array()
 
@@ -55,7 +55,7 @@ cdef Py_ssize_t number_blocks(Items* items) noexcept nogil:
     cdef Py_ssize_t i, n_blocks = 0
     for i in range(items.n_items):
         items.items[i].first_block = n_blocks
-        n_blocks += (items.items[i].n + BLOCK - 1) // BLOCK
+        n_blocks += ceil_div(items.items[i].n, BLOCK)
     return n_blocks
 
 
@@ -86,7 +86,7 @@ cdef void step_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept no
                 take_step(item[0], first, last, <float>0)
             else:
                 take_step(item[0], first, last, <double>0)
-            begin = item.first_block + (last + BLOCK - 1) // BLOCK
+            begin = item.first_block + ceil_div(last, BLOCK)
         at += 1
 
 
@@ -188,11 +188,10 @@ cdef class Stepper:
         if grad is None:
             item.n = 0
             return True
-        if not cnp.PyArray_CheckExact(grad):
+        if not is_plain(grad, cnp.PyArray_TYPE(param)):
             return False
         g = grad
-        if not (cnp.PyArray_ISCARRAY_RO(g) and cnp.PyArray_TYPE(g) == cnp.PyArray_TYPE(param)
-                and cnp.PyArray_SAMESHAPE(g, param) and cnp.PyArray_ISCARRAY(param)):
+        if not (cnp.PyArray_SAMESHAPE(g, param) and cnp.PyArray_ISCARRAY(param)):
             return False
         p = <char*>cnp.PyArray_DATA(param)
         q = <char*>cnp.PyArray_DATA(g)
@@ -279,16 +278,6 @@ cdef void norm_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
         (<double*>partial)[0] = sum_of_squares(<const double*>item.grad + first, n)
 
 
-cdef void scale_range(real* x, Py_ssize_t n, real factor) noexcept nogil:
-    cdef Py_ssize_t lanes = vlanes(factor), i = 0
-    cdef vec[real] f = vset(factor)
-    while i + lanes <= n:
-        vstore(x + i, vload(x + i) * f)
-        i += lanes
-    if i < n:
-        vstore_partial(x + i, vload_partial(x + i, n - i) * f, n - i)
-
-
 cdef void scale_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
     cdef const Items* items = <const Items*>context
     cdef Py_ssize_t at = item_of(items, begin), first, last
@@ -299,10 +288,10 @@ cdef void scale_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept n
         last = min((end - item.first_block) * BLOCK, item.n)
         if first < last:
             if item.itemsize == 4:
-                scale_range(<float*>item.param + first, last - first, <float>items.factor)
+                scale_line(<float*>item.param + first, last - first, <float>items.factor)
             else:
-                scale_range(<double*>item.param + first, last - first, items.factor)
-            begin = item.first_block + (last + BLOCK - 1) // BLOCK
+                scale_line(<double*>item.param + first, last - first, items.factor)
+            begin = item.first_block + ceil_div(last, BLOCK)
         at += 1
 
 

@@ -259,7 +259,7 @@ template <class T>
 void select_items(const selection &s, ptrdiff_t begin, ptrdiff_t end, T *buffer, T *columns) {
     constexpr ptrdiff_t lanes = vlanes(T{});
     const T *x = static_cast<const T *>(s.x);
-    const ptrdiff_t groups = (s.n_inner + lanes - 1) / lanes, step = s.n + lanes;
+    const ptrdiff_t groups = ceil_div(s.n_inner, lanes), step = s.n + lanes;
     for (ptrdiff_t item = begin; item < end; item++) {
         if (s.n_inner == 1) {
             select_ranks(s, x + item * s.n, item, buffer);

@@ -4,6 +4,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+HUGE: int  # elements from which on all threads share a line
+
 def select(x: Array, ranks: Array, valid: Array | None, has_nan: Array, out: Array) -> None: ...
 def interpolate(pairs: Array, weights: Array) -> Array: ...
 def histogram_counts(

@@ -13,8 +13,10 @@ from libc.string cimport memcpy, memset
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
-from fastmath_ml._kernels.simd cimport vlanes
+from fastmath_ml._kernels.pool cimport (
+    OUT_OF_MEMORY, ordered_reduce, parallel_for, raise_flag, thread_scratch,
+)
+from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.sums cimport add_array
 
 cnp.import_array()
@@ -80,6 +82,8 @@ cdef enum:
     BIN_SEGMENT = 1 << 16
     EXTENT_SEGMENT = 1 << 15
 
+HUGE = HUGE_LINE
+
 
 # ---- lines ----
 
@@ -96,7 +100,7 @@ cdef void select_range(Py_ssize_t begin, Py_ssize_t end, Task* task, real zero) 
     if lines.n_inner > 1:
         columns = <real*>thread_scratch(1, (lines.n + lanes) * lanes * sizeof(real))
     if buffer == NULL or (lines.n_inner > 1 and columns == NULL):
-        task.out_of_memory = True
+        raise_flag(&task.out_of_memory)
         return
     select_items(lines[0], begin, end, buffer, columns)
 
@@ -118,12 +122,16 @@ cdef struct Sieve:
     Py_ssize_t capacity
     void* kept
     Py_ssize_t below, n_kept, has_nan
+    bint out_of_memory
 
 
 cdef void sift_parts(Py_ssize_t begin, Py_ssize_t end, Sieve* s, real zero) noexcept nogil:
-    cdef real own[PART + 16]
+    cdef real* own = <real*>thread_scratch(2, (PART + SLACK) * sizeof(real))
     cdef sifted found
     cdef Py_ssize_t part, first, at
+    if own == NULL:
+        raise_flag(&s.out_of_memory)
+        return
     for part in range(begin, end):
         first = part * PART
         found.below = found.kept = 0
@@ -148,7 +156,9 @@ cdef void sift_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept no
 
 cdef int select_huge(const real* x, Py_ssize_t n, Py_ssize_t n_valid, Py_ssize_t k,
                      bint with_next, Sieve* s, real* samples, real* out) except -1 nogil:
-    """out = ranks k and k + 1; 1 where NaN was met and n_valid says that there is none."""
+    """out = ranks k and k + 1. 1, and nothing, where NaN was met and n_valid says that there is
+    none, or memory was out.
+    """
     cdef search_range[real] limits
     cdef sifted found
     cdef real low = 0, high = 0
@@ -161,8 +171,8 @@ cdef int select_huge(const real* x, Py_ssize_t n, Py_ssize_t n_valid, Py_ssize_t
         s.high = high
         s.below = s.n_kept = 0
         s.capacity = 0 if low == high else KEPT
-        parallel_for((n + PART - 1) // PART, 1, n * sizeof(real) / 24.0, sift_body, s)
-        if n_valid == n and s.has_nan:
+        parallel_for(ceil_div(n, PART), 1, n * sizeof(real) / 24.0, sift_body, s)
+        if (n_valid == n and s.has_nan) or s.out_of_memory:
             return 1
         found.below = s.below
         found.kept = s.n_kept
@@ -193,7 +203,7 @@ cdef int select_huge_lines(const selection* lines, real zero) except -1 nogil:
     s.n = lines.n
     s.kept = thread_scratch(0, (KEPT + SLACK) * sizeof(real))
     if s.kept == NULL or samples == NULL:
-        return 1
+        return OUT_OF_MEMORY
     for line in range(lines.n_outer):
         x = <const real*>lines.x + line * lines.n
         s.x = x
@@ -210,7 +220,7 @@ cdef int select_huge_lines(const selection* lines, real zero) except -1 nogil:
                 out[2 * j] = out[2 * j + 1] = <real>NAN
         if lines.valid == NULL:
             lines.has_nan[line] = s.has_nan != 0
-    return 0
+    return OUT_OF_MEMORY if s.out_of_memory else 0
 
 
 def select(cnp.ndarray x, cnp.ndarray ranks, valid, cnp.ndarray has_nan, cnp.ndarray out):
@@ -252,7 +262,7 @@ def select(cnp.ndarray x, cnp.ndarray ranks, valid, cnp.ndarray has_nan, cnp.nda
             n_items = lines.n_outer
             if lines.n_inner > 1:
                 lanes = lanes * 4 // lines.itemsize
-                n_items *= (lines.n_inner + lanes - 1) // lanes
+                n_items *= ceil_div(lines.n_inner, lanes)
             parallel_for(n_items, 1, work_ns, select_body, &task)
     if status or task.out_of_memory:
         raise MemoryError("no scratch memory for the elements to choose from")
@@ -303,7 +313,7 @@ def histogram_counts(cnp.ndarray x, cnp.ndarray edges, bounds, weights, cnp.ndar
 
     x (n,) and edges (n_bins + 1,), increasing, are both float32 or both float64. bounds is None, or
     where the bins are equally wide but for rounding (2, n_bins + 1) as x: their lower edges and
-    -inf; their upper edges, the last one inf, and inf. weights float64 (n,) or None; out int64
+    -inf; their upper edges, the last one inf, and NaN. weights float64 (n,) or None; out int64
     (n_bins,), or float64 with weights. All C-ordered; n_bins below 2^31. The caller has checked
     all this.
     """

@@ -14,14 +14,22 @@ from libc.string cimport memset
 cimport numpy as cnp
 
 from fastmath_ml._kernels.gemm cimport Product, multiply_or_raise
-from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
-from fastmath_ml._kernels.simd cimport vec, vlanes, vload, vmul_add, vstore
+from fastmath_ml._kernels.pool cimport parallel_for, raise_flag, thread_scratch
+from fastmath_ml._kernels.simd cimport ceil_div, vec, vlanes, vload, vmul_add, vstore
+from fastmath_ml._kernels.square_range cimport (
+    least_safe_double, least_safe_float, most_safe_double, most_safe_float,
+)
 from fastmath_ml._kernels.tile cimport operands, tile_product
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
 
 cdef extern from "finish.h" namespace "fm" nogil:
+    cdef enum:
+        THEN_NOTHING
+        THEN_POWER
+        THEN_TANH
+
     ctypedef struct finish_context:
         int then
         double power
@@ -34,6 +42,13 @@ cdef extern from "finish.h" namespace "fm" nogil:
 
     void finish_rows[T](Py_ssize_t rows, Py_ssize_t cols, T* c, Py_ssize_t c_row,
                         const finish_context& context) noexcept
+
+NOTHING, POWER, TANH = THEN_NOTHING, THEN_POWER, THEN_TANH
+# By itemsize: between which squared norms no square has over- or underflowed.
+SAFE_SQUARES = {
+    4: (least_safe_float, most_safe_float),
+    8: (least_safe_double, most_safe_double),
+}
 
 cdef enum:
     MAX_LANES = 16
@@ -58,7 +73,7 @@ cdef void scales_range(Py_ssize_t begin, Py_ssize_t end, Norms* norms, real zero
     cdef real* packed = <real*>thread_scratch(1, (SUM_STEPS + 1) * lanes * sizeof(real))
     cdef real* scale = <real*>norms.scale
     if packed == NULL:
-        norms.out_of_memory = True
+        raise_flag(&norms.out_of_memory)
         return
     memset(packed, 0, (SUM_STEPS + 1) * lanes * sizeof(real))
     for group in range(begin, end):
@@ -125,12 +140,15 @@ cdef bint norms_into(cnp.ndarray x, cnp.ndarray scales, bint squared) except *:
     norms.n_features = cnp.PyArray_DIM(x, 1)
     norms.row_stride = cnp.PyArray_STRIDE(x, 0) // norms.itemsize
     norms.col_stride = cnp.PyArray_STRIDE(x, 1) // norms.itemsize
-    norms.smallest, norms.largest = (1e-20, 1e36) if norms.itemsize == 4 else (1e-280, 1e300)
+    if norms.itemsize == 4:
+        norms.smallest, norms.largest = least_safe_float, most_safe_float
+    else:
+        norms.smallest, norms.largest = least_safe_double, most_safe_double
     norms.squared = squared
     norms.extreme = norms.out_of_memory = False
     lanes = vlanes(<float>0) * 4 // norms.itemsize
     with nogil:
-        parallel_for((norms.n_rows + lanes - 1) // lanes, 1,
+        parallel_for(ceil_div(norms.n_rows, lanes), 1,
                      0.25 * norms.n_rows * norms.n_features, scales_body, &norms)
     if norms.out_of_memory:
         raise MemoryError("no scratch memory for the norms of rows")

@@ -203,7 +203,7 @@ class Pool {
             const int64_t before = ran_ns[i];
             ran_ns[i] = -1;
             uint32_t expected = kAwake;
-            if (worker.job.load(std::memory_order_relaxed) != job ||
+            if (worker.job.load(std::memory_order_acquire) != job ||
                 !worker.state.value.compare_exchange_strong(expected, kSteered))
                 continue;
             ran_ns[i] = cpu_time_ns(worker.clock);
@@ -295,7 +295,7 @@ class Pool {
         wake_workers(int(work.max_helpers) - int(n_joined(seen)) - n_available(), &worker);
         do {
             n_busy_.fetch_add(1);
-            worker.job.store(slot, std::memory_order_relaxed);
+            worker.job.store(slot, std::memory_order_release); // with its tid and clock
             work.run(job.take(work, this_thread.index));
             worker.job.store(-1, std::memory_order_relaxed);
             n_busy_.fetch_sub(1);

@@ -25,8 +25,15 @@ cdef int ordered_reduce(Py_ssize_t n_items, Py_ssize_t segment, Py_ssize_t parti
                         void* total, void* context) except -1 nogil
 
 # 64-byte aligned scratch memory of the calling thread, one live block per slot 0..3, kept
-# between calls, grown on demand, contents undefined. NULL when memory is out.
+# between calls, grown on demand, contents undefined. NULL when memory is out: functions then return
+# OUT_OF_MEMORY, and bodies raise a flag in their context for the caller of parallel_for.
 cdef void* thread_scratch(int slot, Py_ssize_t n_bytes) noexcept nogil
+
+cdef enum:
+    OUT_OF_MEMORY = 1
+
+cdef extern from "flags.h" namespace "fm" nogil:
+    void raise_flag(bint* flag) noexcept
 
 # How many threads a parallel call of this thread would use now (1 inside a body).
 cdef int thread_count() noexcept nogil

@@ -23,11 +23,11 @@ from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 from fastmath_ml._kernels.blocks cimport multiply_tile
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.prefetch cimport bring_lines
-from fastmath_ml._kernels.simd cimport vlanes, vload, vstore
+from fastmath_ml._kernels.simd cimport ceil_div, vlanes, vload, vstore
 from fastmath_ml._kernels.sums cimport add_array
-from fastmath_ml._kernels.tile cimport ceil_div, even_height, operands, tile_cols, tile_rows
+from fastmath_ml._kernels.tile cimport even_height, operands, tile_cols, tile_rows
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
@@ -131,12 +131,12 @@ cdef void power_rows(Py_ssize_t begin, Py_ssize_t end, real* z, Step* step) noex
     if step.y == NULL:
         own_y = <real*>thread_scratch(SCRATCH_Y, step.block * n_vectors * sizeof(real))
         if own_y == NULL:
-            step.out_of_memory = True
+            raise_flag(&step.out_of_memory)
             return
     if step.mean != NULL:
         centred = <real*>thread_scratch(SCRATCH_A, step.block * n_features * sizeof(real))
         if centred == NULL:
-            step.out_of_memory = True
+            raise_flag(&step.out_of_memory)
             return
     if z != NULL:
         memset(z, 0, n_features * n_vectors * sizeof(real))
@@ -239,7 +239,7 @@ cdef void rotate_rows(Py_ssize_t begin, Py_ssize_t end, real* gram, Step* step) 
     cdef real* w
     cdef real* turned = <real*>thread_scratch(SCRATCH_Y, step.block * width * sizeof(real))
     if turned == NULL:
-        step.out_of_memory = True
+        raise_flag(&step.out_of_memory)
         return
     if gram != NULL:
         memset(gram, 0, width * width * sizeof(real))
@@ -320,7 +320,7 @@ cdef void add_product_columns(Py_ssize_t begin, Py_ssize_t end, real* z, Step* s
     cdef real* w
     cdef real* columns = <real*>thread_scratch(SCRATCH_Y, step.block * width * size)
     if columns == NULL:
-        step.out_of_memory = True
+        raise_flag(&step.out_of_memory)
         return
     # Half of the next block of V comes beside each of the two products with this one.
     memset(&none, 0, sizeof(none))
@@ -540,7 +540,7 @@ cdef void reflect_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept
     cdef double* strip = <double*>thread_scratch(
         SCRATCH_Y, r.n * reflected_columns * sizeof(double))
     if strip == NULL:
-        r.out_of_memory = True
+        raise_flag(&r.out_of_memory)
         return
     apply_reflectors(r.reflectors, r.n, r.tau, r.z, begin, end, strip)
 

@@ -23,7 +23,7 @@ from fastmath_ml._kernels.gemm cimport (
 )
 from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_symmetric
 from fastmath_ml._kernels.overlap cimport overlaps
-from fastmath_ml._kernels.pool cimport parallel_for
+from fastmath_ml._kernels.pool cimport parallel_for, raise_flag
 
 cnp.import_array()
 
@@ -161,7 +161,7 @@ cdef struct Stack:
     Py_ssize_t a_stride[64]         # bytes; 0: broadcast
     Py_ssize_t b_stride[64]
     Py_ssize_t c_stride[64]
-    int status
+    bint out_of_memory
 
 
 cdef inline void move(Product* p, const Stack* stack, int axis, Py_ssize_t n) noexcept nogil:
@@ -234,7 +234,7 @@ cdef void merge_axes(Stack* stack) noexcept nogil:
 
 cdef void multiply_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
     if multiply_items(begin, end, <const Stack*>context):
-        (<Stack*>context).status = OUT_OF_MEMORY
+        raise_flag(&(<Stack*>context).out_of_memory)
 
 
 cdef int multiply_stack(Stack* stack, cnp.ndarray out) except -1:
@@ -251,7 +251,7 @@ cdef int multiply_stack(Stack* stack, cnp.ndarray out) except -1:
     product_ns = (2.0 if small else 200.0) + p.itemsize * (
         work / 400.0
         + 0.1 * (p.n_rows * p.depth + p.depth * p.n_cols + p.n_rows * p.n_cols))
-    stack.status = 0
+    stack.out_of_memory = False
     for i in range(stack.n_axes):
         stack.shape[i] = cnp.PyArray_DIM(out, i)
         stack.c_stride[i] = cnp.PyArray_STRIDE(out, i)
@@ -264,10 +264,10 @@ cdef int multiply_stack(Stack* stack, cnp.ndarray out) except -1:
     with nogil:
         # Large products are cut up one by one, which also looks for signals inside of them.
         if n_products == 1 or product_ns > SHARED_PRODUCT_NS:
-            stack.status = multiply_items(0, n_products, stack)
+            stack.out_of_memory = multiply_items(0, n_products, stack) == OUT_OF_MEMORY
         else:
             parallel_for(n_products, 1, n_products * product_ns, multiply_body, stack)
-    if stack.status:
+    if stack.out_of_memory:
         raise MemoryError("no memory for a packed block of an operand")
     return 0
 

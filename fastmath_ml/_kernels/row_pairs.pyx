@@ -20,11 +20,12 @@ from libc.string cimport memcmp
 cimport numpy as cnp
 
 from fastmath_ml._kernels.matvec cimport without_gaps
-from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
+from fastmath_ml._kernels.pool cimport parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.prefetch cimport bring_lines
 from fastmath_ml._kernels.simd cimport (
     vec, vlanes, vload, vload_partial, vmul_add, vset, vsum,
 )
+from fastmath_ml._kernels.square_range cimport is_safe_square
 
 cnp.import_array()
 
@@ -100,13 +101,6 @@ cdef inline double norm_sq(const real* x, Py_ssize_t n) noexcept nogil:
     return total
 
 
-cdef inline bint is_safe(double sum_sq, real zero) noexcept nogil:
-    """Whether no square that counts in the sum can have over- or underflowed."""
-    if sizeof(real) == 4:
-        return 1e-20 <= sum_sq <= 1e37
-    return 1e-280 <= sum_sq <= 1e300
-
-
 cdef inline int exponent_of(const real* x, Py_ssize_t n) noexcept nogil:
     """The exponent of the largest magnitude; NaN is passed over, infinity gives 0."""
     cdef double largest = 0
@@ -169,14 +163,14 @@ cdef inline double pair_distance(const Pairs* s, const real* x, double x_norm_sq
                 memcmp(x, y, s.depth * sizeof(real)) == 0):
             return 0
         y_norm_sq = norm_sq(y, s.depth)
-        if not (is_safe(x_norm_sq, <real>0) and is_safe(y_norm_sq, <real>0)):
+        if not (is_safe_square(<real>x_norm_sq) and is_safe_square(<real>y_norm_sq)):
             total = careful_cosine(x, y, s.depth)
         else:
             total = 0.5 * scaled_difference_sq(x, y, s.depth, <real>(1 / sqrt(x_norm_sq)),
                                                <real>(1 / sqrt(y_norm_sq)), True)
         return 2 if total > 2 else total
     total = scaled_difference_sq(x, y, s.depth, <real>1, <real>1, False)
-    if not is_safe(total, <real>0):
+    if not is_safe_square(<real>total):
         if total == 0 and memcmp(x, y, s.depth * sizeof(real)) == 0:
             return 0
         return careful_distance(x, y, s.depth, s.root)
@@ -191,7 +185,7 @@ cdef void pairs_range(Py_ssize_t begin, Py_ssize_t end, Pairs* s, real zero) noe
     cdef const real* y
     cdef real* copies = <real*>thread_scratch(SCRATCH_ROWS, 2 * s.depth * sizeof(real))
     if copies == NULL:
-        s.out_of_memory = True
+        raise_flag(&s.out_of_memory)
         return
     for row in range(begin, end):
         x = without_gaps(<const real*>s.x + row * s.x_row, s.x_depth, s.depth, copies)

@@ -10,6 +10,7 @@
 #define FASTMATH_ML_SEARCH_TILE_H
 
 #include "candidates.h"
+#include "square_range.h"
 #include "tile.h"
 
 namespace fm {
@@ -127,18 +128,12 @@ template <class T> void quench_infinite(T *b, ptrdiff_t depth, const T *norms) {
     }
 }
 
-// Squared norms outside of these have lost bits, or all of them.
-template <class T> FM_INLINE bool norm_is_safe(T norm_sq) {
-    return sizeof(T) == 4 ? norm_sq >= T(1e-20) && norm_sq <= T(1e36)
-                          : double(norm_sq) >= 1e-280 && double(norm_sq) <= 1e300;
-}
-
 // 1 / norm of the columns, from their squared norms. Columns whose squares over- or underflow are
 // scaled by a power of two in the panel itself. Zero columns get 0, those with NaN or infinity NaN.
 template <class T> void panel_scales(T *b, ptrdiff_t depth, ptrdiff_t cols, T *norms) {
     const ptrdiff_t lanes = vlanes(T{}), width = 2 * lanes;
     for (ptrdiff_t j = 0; j < cols; j++) {
-        if (norm_is_safe(norms[j])) continue;
+        if (is_safe_square(norms[j])) continue;
         T largest = 0;
         bool finite = true;
         for (ptrdiff_t p = 0; p < depth; p++) {

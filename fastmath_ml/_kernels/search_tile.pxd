@@ -35,7 +35,7 @@ cdef extern from "search_stream.h" namespace "fm" nogil:
     void panel_scales[T](T* b, Py_ssize_t depth, Py_ssize_t cols, T* norms) noexcept
     void quench_infinite[T](T* b, Py_ssize_t depth, const T* norms) noexcept
 
-    cppclass half:
+    cppclass float16:
         pass
 
     cppclass query[T]:
@@ -50,5 +50,5 @@ cdef extern from "search_stream.h" namespace "fm" nogil:
     void stream_integers[T, I](const query[T]& q, const int16_t* x, const I* y, Py_ssize_t stride,
                                Py_ssize_t n_rows, int64_t first,
                                const candidates[T]& found) noexcept
-    void unpack_half[T](const half* y, Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t depth, T* to,
-                        Py_ssize_t width) noexcept
+    void unpack_half[T](const float16* y, Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t depth,
+                        T* to, Py_ssize_t width) noexcept

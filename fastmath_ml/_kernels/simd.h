@@ -28,6 +28,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 12
+#error "GCC 12 or newer is needed, or Clang: __builtin_shufflevector"
+#endif
+
 #ifndef FASTMATH_ML_VECTOR_BYTES
 #if defined(__AVX512F__)
 #define FASTMATH_ML_VECTOR_BYTES 64
@@ -136,6 +140,8 @@ template <class T> struct mask {
 template <class T> FM_INLINE constexpr ptrdiff_t vlanes(T) {
     return FASTMATH_ML_VECTOR_BYTES / ptrdiff_t(sizeof(T));
 }
+// How many pieces of b items a items make, the last one perhaps short.
+FM_INLINE constexpr ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
 // ---- What differs between x86 and elsewhere, as overloads on the native types. ----
 namespace native {

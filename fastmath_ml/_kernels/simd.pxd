@@ -20,6 +20,7 @@ cdef extern from "simd.h" namespace "fm" nogil:
         mask() noexcept
 
     Py_ssize_t vlanes[T](T) noexcept
+    Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept
     vec[T] vset[T](T x) noexcept
     vec[T] vload[T](const T* p) noexcept
     void vstore[T](T* p, vec[T] x) noexcept

@@ -16,6 +16,7 @@ from cython cimport floating as real
 cimport numpy as cnp
 
 from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
+from fastmath_ml._kernels.simd cimport ceil_div
 from fastmath_ml._kernels.small_stack cimport (
     LANES, SMALL, SMALL_OUT_OF_MEMORY, SMALL_SINGULAR, batch, eigh_scratch, lstsq_scratch,
     lu_scratch, qr_scratch, small_cholesky, small_determinant, small_eigh, small_lstsq, small_pinv,
@@ -121,7 +122,7 @@ cdef void groups_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept 
 
 cdef bint run(Stack* s, double group_ns, bint partial) except -1:
     """Whether the results are to be returned. group_ns: the cost of LANES matrices."""
-    cdef Py_ssize_t n_groups = (s.n_matrices + LANES - 1) // LANES
+    cdef Py_ssize_t n_groups = ceil_div(s.n_matrices, LANES)
     s.status = 0
     if n_groups == 0:
         return True
@@ -138,7 +139,7 @@ cdef bint run(Stack* s, double group_ns, bint partial) except -1:
     return partial or s.status == 0
 
 
-cdef bint is_plain(x) noexcept:
+cdef bint is_small_stack(x) noexcept:
     """A stack of matrices of native float32 or float64 in C order, neither empty nor large."""
     cdef cnp.ndarray a
     cdef int kind, n_axes
@@ -156,7 +157,7 @@ cdef bint is_plain(x) noexcept:
 cdef bint describe(Stack* s, x, Operation operation, bint square) noexcept:
     cdef cnp.ndarray a
     cdef int n_axes, i
-    if not is_plain(x):
+    if not is_small_stack(x):
         return False
     a = x
     n_axes = cnp.PyArray_NDIM(a)
@@ -381,7 +382,7 @@ def lstsq_plain(x, y, double rcond):
     cdef double rank
     cdef float rank_float
     cdef Py_ssize_t n_rhs
-    if not describe(&s, x, LSTSQ, False) or not is_plain(y):
+    if not describe(&s, x, LSTSQ, False) or not is_small_stack(y):
         return None
     a = x
     b = y

@@ -28,14 +28,16 @@ from libc.math cimport INFINITY, NAN, exp, isfinite, isnan, log
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.lines cimport exp_and_sum, line_max, scale_line
+from fastmath_ml._kernels.lines cimport exp_and_sum, line_max
 from fastmath_ml._kernels.overlap cimport overlaps
+from fastmath_ml._kernels.plain cimport Axis, is_plain, plain_kind, split_axis
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
 from fastmath_ml._kernels.simd cimport (
     mtail, vec, vexp, vlanes, vload, vload_partial, vmax, vreduce_max, vselect, vset, vstore,
     vstore_partial,
 )
 from fastmath_ml._kernels.softmax_across cimport Lines, softmax_across, softmax_lanes
+from fastmath_ml._kernels.sweeps cimport scale_line
 from fastmath_ml._kernels.transpose cimport load_transposed, store_transposed
 
 cnp.import_array()
@@ -240,40 +242,21 @@ def softmax_plain(x, axis, out, bint logarithm=False):
     """
     cdef cnp.ndarray a, c
     cdef Lines lines
-    cdef int kind, n_axes, i, at
-    if not cnp.PyArray_CheckExact(x):
+    cdef Axis split
+    cdef int kind = plain_kind(x)
+    if kind == cnp.NPY_NOTYPE:
         return None
     a = x
-    kind = cnp.PyArray_TYPE(a)
-    if (kind != cnp.NPY_FLOAT32 and kind != cnp.NPY_FLOAT64) or not cnp.PyArray_ISCARRAY_RO(a):
+    if cnp.PyArray_NDIM(a) == 0 or not split_axis(a, axis, &split):
         return None
-    n_axes = cnp.PyArray_NDIM(a)
-    if n_axes == 0:
-        return None
-    lines.outer = lines.inner = 1
-    if axis is None:
-        lines.length = cnp.PyArray_SIZE(a)
-    elif type(axis) is int:
-        at = axis
-        if at < 0:
-            at += n_axes
-        if at < 0 or at >= n_axes:
-            return None
-        lines.length = cnp.PyArray_DIM(a, at)
-        for i in range(at):
-            lines.outer *= cnp.PyArray_DIM(a, i)
-        for i in range(at + 1, n_axes):
-            lines.inner *= cnp.PyArray_DIM(a, i)
-    else:
-        return None
+    lines.outer, lines.length, lines.inner = split.outer, split.length, split.inner
     if out is None:
-        c = cnp.PyArray_SimpleNew(n_axes, cnp.PyArray_DIMS(a), kind)
+        c = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), kind)
     else:
-        if not cnp.PyArray_CheckExact(out):
+        if not is_plain(out, kind):
             return None
         c = out
-        if not (cnp.PyArray_TYPE(c) == kind and cnp.PyArray_ISCARRAY(c)
-                and cnp.PyArray_SAMESHAPE(a, c)):
+        if not (cnp.PyArray_ISWRITEABLE(c) and cnp.PyArray_SAMESHAPE(a, c)):
             return None
         if cnp.PyArray_DATA(a) != cnp.PyArray_DATA(c) and overlaps(a, c):
             return None

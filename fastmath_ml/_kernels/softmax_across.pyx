@@ -20,13 +20,13 @@ axis 0 took 1.47 ms (two threads) in place of 1.06. Blocks of 128 steps x 512 li
 from cython cimport floating as real
 from libc.math cimport INFINITY
 
-from fastmath_ml._kernels.lines cimport (
-    block_max, load_columns, log_shift, part_of_line, store_columns,
-)
-from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
+from fastmath_ml._kernels.lines cimport block_max, log_shift, part_of_line
+from fastmath_ml._kernels.pool cimport parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.simd cimport (
-    many, mask, vec, veq, vexp, vgt, vlanes, vload, vlog, vmax_fast, vselect, vset, vstore,
+    ceil_div, many, mask, vec, veq, vexp, vgt, vlanes, vload, vlog, vmax_fast, vselect, vset,
+    vstore,
 )
+from fastmath_ml._kernels.sweeps cimport load_columns, store_columns
 
 cdef enum:
     SHORT_LINE = 32             # steps up to which lines across stay in registers and L1
@@ -73,7 +73,7 @@ cdef inline vec[real] exp_columns(const real* x, real* out, Py_ssize_t n, vec[re
 cdef void short_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zero) noexcept nogil:
     """Lines of at most SHORT_LINE steps: strips [begin, end), counted over all outer indices."""
     cdef Py_ssize_t lanes = vlanes(zero), n = lines.length, stride = lines.inner
-    cdef Py_ssize_t n_strips = (lines.inner + SHORT_STRIP - 1) // SHORT_STRIP
+    cdef Py_ssize_t n_strips = ceil_div(lines.inner, SHORT_STRIP)
     cdef Py_ssize_t item, col, end_col, j, at
     cdef vec[real] block[SHORT_LINE]
     cdef const real* x
@@ -285,7 +285,7 @@ cdef void blocks_range(Py_ssize_t begin, Py_ssize_t end, Lines* lines, real zero
     cdef real* largest
     cdef real* out
     if part == NULL:
-        lines.out_of_memory = True
+        raise_flag(&lines.out_of_memory)
         return
     for item in range(begin, end):
         block = item % lines.n_blocks
@@ -405,16 +405,16 @@ cdef int softmax_across(Lines* lines, Py_ssize_t lanes, double ns_per_item) exce
     cdef void* out = lines.out
     cdef double work_ns
     if lines.length <= SHORT_LINE:
-        parallel_for(outer * ((lines.inner + SHORT_STRIP - 1) // SHORT_STRIP), 1,
+        parallel_for(outer * ceil_div(lines.inner, SHORT_STRIP), 1,
                      ns_per_item * outer * lines.length * lines.inner, short_body, lines)
         return 0
     # By the length alone, as everything that changes the bits of a line.
     lines.block_steps = lines.length if lines.length <= ONE_BLOCK else BLOCK_STEPS
-    lines.n_blocks = (lines.length + lines.block_steps - 1) // lines.block_steps
+    lines.n_blocks = ceil_div(lines.length, lines.block_steps)
     lines.first_col = 0
     while lines.first_col < lines.inner:
         lines.band = min(lines.inner - lines.first_col, BLOCK_ITEMS // lines.block_steps)
-        lines.band_padded = (lines.band + lanes - 1) // lanes * lanes
+        lines.band_padded = ceil_div(lines.band, lanes) * lanes
         statistics_bytes = lines.n_blocks * 2 * lines.band_padded * lines.itemsize
         n_outer = max(STATISTICS_BYTES // statistics_bytes, 1)
         at = 0
@@ -425,7 +425,7 @@ cdef int softmax_across(Lines* lines, Py_ssize_t lanes, double ns_per_item) exce
             lines.out = <char*>out + at * lines.length * lines.inner * lines.itemsize
             lines.statistics = thread_scratch(0, n_outer * statistics_bytes)
             if lines.statistics == NULL:
-                lines.out_of_memory = True
+                raise_flag(&lines.out_of_memory)
                 return 0
             work_ns = ns_per_item * n_outer * lines.length * lines.band
             parallel_for(n_outer * lines.n_blocks, 1, work_ns, blocks_body, lines)

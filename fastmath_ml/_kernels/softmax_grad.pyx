@@ -15,14 +15,15 @@ from cython cimport floating as real
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.lines cimport load_columns, store_columns
 from fastmath_ml._kernels.overlap cimport overlaps
-from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
+from fastmath_ml._kernels.plain cimport Axis, is_plain, plain_kind, split_axis
+from fastmath_ml._kernels.pool cimport parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.simd cimport (
-    vec, veq, vexp, vlanes, vload, vload_partial, vmul_add, vselect, vset, vstore, vstore_partial,
-    vstream, vstream_end, vstream_start, vsum,
+    ceil_div, vec, veq, vexp, vlanes, vload, vload_partial, vmul_add, vselect, vset, vstore,
+    vstore_partial, vstream, vstream_end, vstream_start, vsum,
 )
 from fastmath_ml._kernels.softmax_across cimport SUM_STEPS
+from fastmath_ml._kernels.sweeps cimport load_columns, store_columns
 
 cnp.import_array()
 
@@ -170,10 +171,10 @@ cdef inline void gradient_strip(const real* y, const real* g, real* out, Py_ssiz
 
 
 cdef void strips_range(Py_ssize_t begin, Py_ssize_t end, Gradient* job, real zero) noexcept nogil:
-    cdef Py_ssize_t n_strips = (job.inner + job.strip - 1) // job.strip, item, first, at, width
+    cdef Py_ssize_t n_strips = ceil_div(job.inner, job.strip), item, first, at, width
     cdef real* sums = <real*>thread_scratch(1, 2 * STRIP * sizeof(real))
     if sums == NULL:
-        job.out_of_memory = True
+        raise_flag(&job.out_of_memory)
         return
     for item in range(begin, end):
         first = item % n_strips * job.strip
@@ -204,16 +205,12 @@ cdef int gradient_lines(Gradient* job) except -1 nogil:
     job.strip = STRIP
     while job.strip > 2 * MAX_LANES and job.outer * job.inner < 8 * job.strip:
         job.strip //= 2
-    parallel_for(job.outer * ((job.inner + job.strip - 1) // job.strip), 1, work_ns, strips_body,
+    parallel_for(job.outer * ceil_div(job.inner, job.strip), 1, work_ns, strips_body,
                  job)
     if job.out_of_memory:
         with gil:
             raise MemoryError("softmax_grad: no scratch memory")
     return 0
-
-
-cdef inline bint is_plain(cnp.ndarray x, int kind) noexcept:
-    return cnp.PyArray_TYPE(x) == kind and cnp.PyArray_ISCARRAY_RO(x)
 
 
 def softmax_grad_plain(y, grad_y, axis, out, bint logarithm):
@@ -224,39 +221,23 @@ def softmax_grad_plain(y, grad_y, axis, out, bint logarithm):
     """
     cdef cnp.ndarray a, b, c
     cdef Gradient job
-    cdef int kind, n_axes, i, at
-    if not (cnp.PyArray_CheckExact(y) and cnp.PyArray_CheckExact(grad_y)):
+    cdef Axis split
+    cdef int kind = plain_kind(y)
+    if kind == cnp.NPY_NOTYPE or not is_plain(grad_y, kind):
         return None
     a = y
     b = grad_y
-    kind = cnp.PyArray_TYPE(a)
-    n_axes = cnp.PyArray_NDIM(a)
-    if ((kind != cnp.NPY_FLOAT32 and kind != cnp.NPY_FLOAT64) or n_axes == 0
-            or not is_plain(a, kind) or not is_plain(b, kind) or not cnp.PyArray_SAMESHAPE(a, b)):
+    if (cnp.PyArray_NDIM(a) == 0 or not cnp.PyArray_SAMESHAPE(a, b)
+            or not split_axis(a, axis, &split)):
         return None
-    job.outer = job.inner = 1
-    if axis is None:
-        job.length = cnp.PyArray_SIZE(a)
-    elif type(axis) is int:
-        at = axis
-        if at < 0:
-            at += n_axes
-        if at < 0 or at >= n_axes:
-            return None
-        job.length = cnp.PyArray_DIM(a, at)
-        for i in range(at):
-            job.outer *= cnp.PyArray_DIM(a, i)
-        for i in range(at + 1, n_axes):
-            job.inner *= cnp.PyArray_DIM(a, i)
-    else:
-        return None
+    job.outer, job.length, job.inner = split.outer, split.length, split.inner
     if out is None:
-        c = cnp.PyArray_SimpleNew(n_axes, cnp.PyArray_DIMS(a), kind)
+        c = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), kind)
     else:
-        if not cnp.PyArray_CheckExact(out):
+        if not is_plain(out, kind):
             return None
         c = out
-        if not (is_plain(c, kind) and cnp.PyArray_ISWRITEABLE(c) and cnp.PyArray_SAMESHAPE(a, c)
+        if not (cnp.PyArray_ISWRITEABLE(c) and cnp.PyArray_SAMESHAPE(a, c)
                 and (cnp.PyArray_DATA(c) == cnp.PyArray_DATA(a) or not overlaps(c, a))
                 and (cnp.PyArray_DATA(c) == cnp.PyArray_DATA(b) or not overlaps(c, b))):
             return None

@@ -20,7 +20,7 @@ cimport numpy as cnp
 from fastmath_ml._kernels.pool cimport parallel_for, thread_count, thread_scratch
 from fastmath_ml._kernels.prefetch cimport prefetch_l2
 from fastmath_ml._kernels.simd cimport (
-    vec, vlanes, vload, vload_partial, vmul_add, vset, vstore_partial,
+    ceil_div, vec, vlanes, vload, vload_partial, vmul_add, vset, vstore_partial,
 )
 
 cnp.import_array()
@@ -73,7 +73,7 @@ cdef inline void gather_row(const Csr* m, Py_ssize_t first, Py_ssize_t end, cons
         return
     while col < n_vectors:
         width = min(STRIP * lanes, n_vectors - col)
-        n_strip = (width + lanes - 1) // lanes
+        n_strip = ceil_div(width, lanes)
         last = width - (n_strip - 1) * lanes
         for k in range(STRIP):
             total[k] = vec[real]()

@@ -43,7 +43,6 @@ constexpr bool masks_are_free = false;
 template <class T> FM_INLINE constexpr ptrdiff_t tile_rows(T) { return max_rows; }
 template <class T> FM_INLINE constexpr ptrdiff_t tile_cols(T) { return max_vectors * vlanes(T{}); }
 
-FM_INLINE constexpr ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 // Of tiles of equal height for n rows.
 FM_INLINE constexpr ptrdiff_t even_height(ptrdiff_t n, ptrdiff_t max_height) {
     return n <= max_height ? n : ceil_div(n, ceil_div(n, max_height));
@@ -135,7 +134,7 @@ template <class T, int rows, int vectors> struct tile {
         // Rows of A with a stride: a pointer for each five of them, and four offsets. GCC would
         // take one pointer and an offset for each row, more than there are registers, and fetch
         // some of them from memory in every step; here it does not see that pointers are related.
-        constexpr int group = unit_rows ? rows : 5, groups = (rows + group - 1) / group;
+        constexpr int group = unit_rows ? rows : 5, groups = int(ceil_div(rows, group));
         const T *a[groups];
 #pragma GCC unroll 3
         for (int g = 0; g < groups; g++) {

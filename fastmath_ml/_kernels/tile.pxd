@@ -28,7 +28,6 @@ cdef extern from "tile.h" namespace "fm" nogil:
         const quad* rows
         const quad* cols
 
-    Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept
     Py_ssize_t even_height(Py_ssize_t n, Py_ssize_t max_height) noexcept
     Py_ssize_t tile_rows[T](T) noexcept
     Py_ssize_t tile_cols[T](T) noexcept

@@ -27,16 +27,16 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_count, thread_scratch
+from fastmath_ml._kernels.pool cimport (
+    OUT_OF_MEMORY, ordered_reduce, parallel_for, raise_flag, thread_count, thread_scratch,
+)
 from fastmath_ml._kernels.search_tile cimport (
-    add_pairs, candidates, candidates_bytes, half, lay_out, panel, panel_norms,
+    add_pairs, candidates, candidates_bytes, float16, lay_out, panel, panel_norms,
     panel_scales, query, quench_infinite, restore_row, save_row, search_panel, stream_integers,
     stream_rows, unpack_half,
 )
-from fastmath_ml._kernels.simd cimport vlanes
-from fastmath_ml._kernels.tile cimport (
-    ceil_div, even_height, lines_asked, operands, tile_cols, tile_rows,
-)
+from fastmath_ml._kernels.simd cimport ceil_div, vlanes
+from fastmath_ml._kernels.tile cimport even_height, lines_asked, operands, tile_cols, tile_rows
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
@@ -98,7 +98,7 @@ cdef inline void pack_rows(const Search* s, Py_ssize_t first, Py_ssize_t cols, r
     if cols < width:
         memset(to, 0, s.depth * width * sizeof(real))
     if s.source == HALF:
-        unpack_half(<const half*>s.y + first * s.y_row, s.y_row, cols, s.depth, to, width)
+        unpack_half(<const float16*>s.y + first * s.y_row, s.y_row, cols, s.depth, to, width)
     else:
         pack_panel(cols, s.depth, <const real*>s.y + first * s.y_row, s.y_row, s.y_depth,
                    <const real*>NULL, to, width, False)
@@ -179,7 +179,7 @@ cdef void search_block(Py_ssize_t first, Py_ssize_t end, Search* s, real zero) n
         SCRATCH_QUERIES, (n_queries * s.depth + vlanes(zero)) * sizeof(real))
     cdef void* memory = thread_scratch(SCRATCH_FOUND, candidates_bytes(zero, n_queries, s.k))
     if packed_x == NULL or memory == NULL:
-        s.out_of_memory = True
+        raise_flag(&s.out_of_memory)
         return
     pack_queries(s, first, end, height, packed_x)
     found = lay_out(zero, memory, n_queries, s.k)
@@ -217,7 +217,7 @@ cdef int search_many(Search* s, real zero) except -1 nogil:
     cdef double work_ns
     s.chunk = thread_scratch(SCRATCH_CHUNK, n_panels * stride)
     if s.chunk == NULL:
-        return -2
+        return OUT_OF_MEMORY
     # Queries of a task: their packed block stays in L2, the threads' buffers are bounded, and
     # there are four tasks for each thread, of whole tiles where that is possible.
     memory_rows = THREAD_BYTES // n_threads // (
@@ -240,7 +240,7 @@ cdef int search_many(Search* s, real zero) except -1 nogil:
         work_ns = 2.0 * s.n_queries * s.chunk_rows * (s.depth + 6) / (6.0 * width)
         parallel_for(n_blocks, 1, work_ns, search_body, s)
         if s.out_of_memory:
-            return -2
+            return OUT_OF_MEMORY
         s.chunk_first += s.chunk_rows
     return 0
 
@@ -266,7 +266,7 @@ cdef inline Py_ssize_t stream(const Search* s, Py_ssize_t first, Py_ssize_t end,
                         index, found)
         return end
     if s.source == HALF:
-        stream_rows(q, <const half*>s.y + first * s.y_row, s.y_row, n_rows, index, found, &done)
+        stream_rows(q, <const float16*>s.y + first * s.y_row, s.y_row, n_rows, index, found, &done)
     else:
         stream_rows(q, <const real*>s.y + first * s.y_row, s.y_row, n_rows, index, found, &done)
     return first + done
@@ -286,7 +286,7 @@ cdef void search_segment_as(Py_ssize_t begin, Py_ssize_t end, void* partial, Sea
     cdef void* memory = thread_scratch(SCRATCH_FOUND, candidates_bytes(zero, s.n_queries, s.k))
     memset(counts, 0, s.n_queries * sizeof(int64_t))
     if packed_y == NULL or memory == NULL:
-        s.out_of_memory = True
+        raise_flag(&s.out_of_memory)
         return
     found = lay_out(zero, memory, s.n_queries, s.k)
     for row in range(s.n_queries):
@@ -341,7 +341,7 @@ cdef int search_few(Search* s, real zero) except -1 nogil:
                                 (s.n_queries * s.depth + vlanes(zero)) * sizeof(real))
     s.total = thread_scratch(SCRATCH_CHUNK, candidates_bytes(zero, s.n_queries, s.k))
     if s.packed_x == NULL or s.total == NULL:
-        return -2
+        return OUT_OF_MEMORY
     pack_queries(s, 0, s.n_queries, s.height, <real*>s.packed_x)
     found = lay_out(zero, s.total, s.n_queries, s.k)
     for row in range(s.n_queries):
@@ -354,7 +354,7 @@ cdef int search_few(Search* s, real zero) except -1 nogil:
                                          + 2.0 * s.n_queries / (6.0 * width)),
                    search_segment, merge_segment, NULL, s)
     if s.out_of_memory:
-        return -2
+        return OUT_OF_MEMORY
     for row in range(s.n_queries):
         save_row(found, row, <real*>s.keys + row * s.k, s.indices + row * s.k)
     return 0

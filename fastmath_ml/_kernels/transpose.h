@@ -100,8 +100,9 @@ template <class T, int n> FM_INLINE void vsum_each(vec<T> *v, T *sums) {
     if constexpr (sizeof(T) == 4) add_halves<T, pairs, 2>(v);
     if constexpr (parts > 1) add_halves<T, fours, 0>(v);
     if constexpr (parts > 2) add_halves<T, halved, 0>(v);
+    constexpr int pieces = int(ceil_div(n, lanes));
 #pragma GCC unroll 8
-    for (int i = 0; i < (n + lanes - 1) / lanes; i++) vstore(sums + i * lanes, v[i]);
+    for (int i = 0; i < pieces; i++) vstore(sums + i * lanes, v[i]);
 }
 
 // to[j] lane i = from[i * stride + j] as a T for i < rows, j < cols, both at most lanes; other lanes

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmath_ml import reference
-from fastmath_ml._metrics import BIT_KINDS, KINDS
+from fastmath_ml._kernels.bits import KINDS as BIT_KINDS
+from fastmath_ml._kernels.elementwise import KINDS
 
 from .base import Check
 

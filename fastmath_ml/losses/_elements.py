@@ -58,7 +58,8 @@ def mse_loss(
     Returns
     -------
     scalar or ndarray
-        float64 if `input` or `target` asks for it, else float32. The mean of nothing is NaN.
+        float64 if `input` or `target` is, else float32; whole numbers are float64 only where
+        both are. The mean of nothing is NaN.
 
     Raises
     ------
@@ -379,7 +380,8 @@ def binary_cross_entropy_with_logits(
     Returns
     -------
     scalar or ndarray
-        float64 if `input` or `target` asks for it, else float32. The mean of nothing is NaN.
+        float64 if `input` or `target` is, else float32; whole numbers are float64 only where
+        both are. The mean of nothing is NaN.
 
     Raises
     ------

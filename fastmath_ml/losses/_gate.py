@@ -113,8 +113,13 @@ def coefficients(
 
 
 def common_dtype(*named: tuple[Array, str]) -> np.dtype[Any]:
-    """The dtype that is computed in: float32, or float64 if any of the arrays asks for it."""
-    return np.result_type(*(computing_dtype(array.dtype, name) for array, name in named))
+    """The dtype that is computed in: float32, or float64 if any of the arrays asks for it.
+
+    Integers and booleans ask for nothing where other arrays are floating.
+    """
+    dtypes = [(array.dtype, computing_dtype(array.dtype, name)) for array, name in named]
+    floating = [computed for given, computed in dtypes if given.kind not in "biu"]
+    return np.result_type(*(floating or (computed for _, computed in dtypes)))
 
 
 class Gradient:

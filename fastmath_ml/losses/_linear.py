@@ -229,7 +229,10 @@ def _gradients(
     """For each input its gradient; unlike elsewhere all inputs are needed to the end."""
     given = (None, None, None) if grad_out is None else grad_out
     if not isinstance(given, (tuple, list)) or len(given) != 3:
-        raise TypeError("grad_out is no tuple of three arrays, for input, weight and bias")
+        raise TypeError(
+            f"grad_out is {type(grad_out).__name__}; expected a tuple of three arrays or None, for "
+            "input, weight and bias"
+        )
     grads: list[gate.Gradient | None] = []
     for at, out in enumerate(given):
         if inputs[at] is None:

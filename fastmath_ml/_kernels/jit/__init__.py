@@ -7,6 +7,7 @@ Importing anything here imports Numba, so it happens at the first call that need
     dual.py            dual numbers as a Numba type; their arithmetic
     dual_functions.py  the rules of differentiation of math, NumPy and Python
     dual_arrays.py     arrays of duals: the x of a function of several variables
+    dual_elementwise.py, dual_reductions.py   what is done with their items
     packs.py           eight problems at once
     trace.py           straight functions as a list of operations: their gradient backwards
     derivatives.py     gradients, Jacobians, Hessians

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import overload
 
+from . import dual_elementwise, dual_reductions  # noqa: F401  (for what they register)
 from .dual import MAX_LANES, derivative_of, seed
 from .dual_arrays import as_sequence, new_duals, seed_item, tangents_into
 

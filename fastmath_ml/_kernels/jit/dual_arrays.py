@@ -1,17 +1,13 @@
 """Arrays of dual numbers: what the caller's function gets as x.
 
 Numba's own array with dual items: indexing, slicing, iteration, len and attributes are Numba's.
-Operators, NumPy's functions of one and two operands, sums and products come here, item by item,
-for one dimension. They emit their loops directly: written as Numba overloads,
-np.sum(100 * (x[1:] - x[:-1]**2)**2) took 30 s to compile. (A subclass of types.Array instead of
-types.Buffer would be fused into Numba's array expressions, which refuse items that are no NumPy
-numbers.)
+What is done with the items is in dual_elementwise.py and dual_reductions.py. (A subclass of
+types.Array instead of types.Buffer would be fused into Numba's array expressions, which refuse
+items that are no NumPy numbers.)
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 import operator
 
 import numpy as np
@@ -19,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel.models import ArrayModel
-from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
+from numba.core.imputils import impl_ret_new_ref
 from numba.core.typeconv import Conversion
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
@@ -38,18 +34,13 @@ from numba.np.arrayobj import _empty_nd_impl, intrin_alloc, make_array
 
 from . import dual_functions  # noqa: F401  (fills RULES)
 from .dual import (
-    COMPARISONS,
     NUMBERS,
-    OURS,
-    RULES,
     Dual,
     Lanes,
     Value,
     as_value,
     common_type,
     dual_type,
-    is_packed,
-    patterns,
 )
 
 
@@ -202,6 +193,39 @@ def length_of(typingctx, array):
 @overload(len)
 def length(x):
     return (lambda x: length_of(x)) if isinstance(x, DualArray) else None
+
+
+ARRAYS = (DualArray, types.Array)
+
+
+class Operand:
+    """An array or a number as a sequence of Values."""
+
+    def __init__(self, context, builder, type_, llvm):
+        self.context, self.builder, self.type, self.llvm = context, builder, type_, llvm
+        self.is_array = isinstance(type_, ARRAYS)
+        if isinstance(type_, DualArray):
+            self.array = buffer_of(context, builder, type_, llvm)
+            self.type = type_.buffer
+        elif self.is_array:
+            self.array = make_array(type_)(context, builder, llvm)
+        if self.is_array:
+            (self.length,) = cgutils.unpack_tuple(builder, self.array.shape, 1)
+
+    def pointer(self, i):
+        return cgutils.get_item_pointer(
+            self.context, self.builder, self.type, self.array, [i], wraparound=False
+        )
+
+    def __getitem__(self, i):
+        if not self.is_array:
+            return as_value(self.context, self.builder, self.type, self.llvm)
+        # An array of one item goes with every length.
+        zero = ir.Constant(i.type, 0)
+        is_one = self.builder.icmp_signed("==", self.length, ir.Constant(i.type, 1))
+        i = self.builder.select(is_one, zero, i)
+        item = self.context.unpack_value(self.builder, self.type.dtype, self.pointer(i))
+        return as_value(self.context, self.builder, self.type.dtype, item)
 
 
 def dual_of(*operands):
@@ -366,333 +390,8 @@ def overload_as_sequence(y):
     return (lambda y: np.array(y)) if isinstance(y, types.List) else (lambda y: y)
 
 
-# ---- operators and functions, item by item ----
-
-
-ARRAYS = (DualArray, types.Array)
-
-
-class Operand:
-    """An array or a number as a sequence of Values."""
-
-    def __init__(self, context, builder, type_, llvm):
-        self.context, self.builder, self.type, self.llvm = context, builder, type_, llvm
-        self.is_array = isinstance(type_, ARRAYS)
-        if isinstance(type_, DualArray):
-            self.array = buffer_of(context, builder, type_, llvm)
-            self.type = type_.buffer
-        elif self.is_array:
-            self.array = make_array(type_)(context, builder, llvm)
-        if self.is_array:
-            (self.length,) = cgutils.unpack_tuple(builder, self.array.shape, 1)
-
-    def pointer(self, i):
-        return cgutils.get_item_pointer(
-            self.context, self.builder, self.type, self.array, [i], wraparound=False
-        )
-
-    def __getitem__(self, i):
-        if not self.is_array:
-            return as_value(self.context, self.builder, self.type, self.llvm)
-        # An array of one item goes with every length.
-        zero = ir.Constant(i.type, 0)
-        is_one = self.builder.icmp_signed("==", self.length, ir.Constant(i.type, 1))
-        i = self.builder.select(is_one, zero, i)
-        item = self.context.unpack_value(self.builder, self.type.dtype, self.pointer(i))
-        return as_value(self.context, self.builder, self.type.dtype, item)
-
-
-def common_length(context, builder, operands):
-    """The length of the result; an error of the compiled function where lengths do not fit."""
-    length = None
-    for operand in operands:
-        if not operand.is_array:
-            continue
-        if length is None:
-            length = operand.length
-            continue
-        one = ir.Constant(length.type, 1)
-        is_one = builder.icmp_signed("==", length, one)
-        fits = builder.or_(
-            builder.icmp_signed("==", length, operand.length),
-            builder.or_(is_one, builder.icmp_signed("==", operand.length, one)),
-        )
-        check_lengths(context, builder, fits)
-        length = builder.select(is_one, operand.length, length)
-    return length
-
-
-def check_lengths(context, builder, fit):
-    with builder.if_then(builder.not_(fit), likely=False):
-        message = "operands could not be broadcast together"
-        context.call_conv.return_user_exc(builder, ValueError, (message,))
-
-
-def assign(array, value):
-    """array[:] = value"""
-
-
-IN_PLACE = {
-    *(operator.iadd, operator.isub, operator.imul, operator.itruediv),
-    *(operator.imod, operator.ifloordiv, operator.ipow, assign),
-}
-
-
-def elementwise(function, rule, n_operands, prefer_literal=False, returns=None):
-    """`function` of arrays of duals by the rule for their items; `returns`: what is not dual."""
-
-    def generic(self, args, kws):
-        if len(args) != n_operands or kws:
-            return None
-        is_vector = [getattr(x, "ndim", 0) == 1 for x in args]
-        dual = dual_of(*args)
-        if dual is None or not any(is_vector) or any(getattr(x, "ndim", 0) > 1 for x in args):
-            return None
-        if returns is not None:
-            return None if is_packed(dual) else signature(types.Array(returns, 1, "C"), *args)
-        if function in IN_PLACE and is_vector[0]:
-            # An array of floats cannot hold derivatives.
-            is_ours = isinstance(args[0], DualArray) and args[0].dtype == dual
-            return signature(args[0], *args) if is_ours and args[0].mutable else None
-        return signature(DualArray(dual), *args)
-
-    name = f"DualArray_{function.__name__}"
-    members = {"key": function, "generic": generic, "prefer_literal": prefer_literal}
-    infer_global(function, types.Function(type(name, (AbstractTemplate,), members)))
-
-    def lower(context, builder, sig, args):
-        operands = [Operand(context, builder, *pair) for pair in zip(sig.args, args, strict=True)]
-        length = common_length(context, builder, operands)
-        array_type, dtype = sig.return_type, sig.return_type.dtype
-        if function in IN_PLACE:
-            array_type = DualArray(dtype)
-            check_lengths(context, builder, builder.icmp_signed("==", length, operands[0].length))
-        buffer, result = new_array(context, builder, array_type, length)
-        with cgutils.for_range(builder, length) as loop:
-            value = rule(*(operand[loop.index] for operand in operands))
-            pointer = builder.gep(buffer.data, [loop.index])
-            if returns is None:
-                store_dual(builder, pointer, value.lift(dtype))
-            else:
-                context.pack_value(builder, dtype, value, pointer)
-        if function in IN_PLACE:  # at the end: the operands may overlap
-            values = Operand(context, builder, array_type, result)
-            with cgutils.for_range(builder, length) as loop:
-                store_dual(builder, operands[0].pointer(loop.index), values[loop.index])
-            context.nrt.decref(builder, array_type, result)
-            result = impl_ret_borrowed(context, builder, sig.return_type, args[0])
-        return result
-
-    for pattern in patterns(DualArray, n_operands):
-        lower_builtin(function, *pattern)(lower)
-    if n_operands == 2:
-        # Numba has patterns with Array of its own: without these two would fit equally well.
-        for array, other in ((types.Array, DualArray), *itertools.product(ARRAYS, OURS)):
-            lower_builtin(function, array, other)(lower)
-            lower_builtin(function, other, array)(lower)
-        lower_builtin(function, DualArray, types.IntegerLiteral)(lower)
-
-
-for _function, (_rule, _n_operands, _prefer_literal) in RULES.items():
-    if _function not in (max, min, float):  # of an array: its largest item; not at all
-        elementwise(_function, _rule, _n_operands, _prefer_literal)
-for _function, _rule in COMPARISONS.items():  # no functions of NumPy: Numba would fuse them
-    elementwise(_function, _rule, 2, returns=types.boolean)
-elementwise(assign, lambda a, b: b, 2)
-
-
-@overload(operator.setitem)
-def set_slice(array, index, value):
-    if not isinstance(array, DualArray) or not isinstance(index, types.SliceType):
-        return None
-
-    def fill(array, index, value):
-        assign(array[index], value)
-
-    return fill
-
-
-@overload(np.where)
-def overload_where(condition, x, y):
-    if dual_of(x, y) is None:
-        return None
-    if isinstance(condition, types.Boolean):
-        return lambda condition, x, y: x if condition else y
-
-    def choose(condition, x, y):
-        chosen, others = empty_duals(x, y, len(condition)), empty_duals(x, y, len(condition))
-        chosen[:] = x
-        others[:] = y
-        for i in range(len(condition)):
-            if condition[i]:
-                others[i] = chosen[i]
-        return others
-
-    return choose
-
-
-# ---- reductions and products ----
-
-
-def sum_of(x):
-    total = item_like(x, x, 0.0)
-    for i in range(len(x)):
-        total += x[i]
-    return total
-
-
-def mean_of(x):
-    return sum_of_duals(x) / len(x)
-
-
-def prod_of(x):
-    total = x[0] if len(x) else item_like(x, x, 1.0)
-    for i in range(1, len(x)):
-        total *= x[i]
-    return total
-
-
-def var_of(x):
-    deviations = x - np.mean(x)
-    return np.mean(deviations * deviations)
-
-
-def std_of(x):
-    return math.sqrt(np.var(x))
-
-
-def max_of(x):
-    if len(x) == 0:
-        raise ValueError("an empty array")
-    largest = x[0]
-    for i in range(1, len(x)):
-        largest = np.maximum(largest, x[i])
-    return largest
-
-
-def min_of(x):
-    if len(x) == 0:
-        raise ValueError("an empty array")
-    least = x[0]
-    for i in range(1, len(x)):
-        least = np.minimum(least, x[i])
-    return least
-
-
-def sum_of_duals(x):
-    """A name for the sum inside of other overloads."""
-
-
-def reduction(implementation, functions, method=""):
-    def of_array(x):
-        return implementation if isinstance(x, DualArray) else None
-
-    for function in functions:
-        overload(function)(of_array)
-    if method:
-        overload_method(DualArray, method)(of_array)
-
-
-reduction(sum_of, [sum_of_duals, np.sum, sum], "sum")
-reduction(mean_of, [np.mean], "mean")
-reduction(prod_of, [np.prod], "prod")
-reduction(max_of, [np.max, np.amax, max], "max")
-reduction(min_of, [np.min, np.amin, min], "min")
-reduction(var_of, [np.var], "var")
-reduction(std_of, [np.std], "std")
-
-
-def vector_dot(a, b):
-    if len(a) != len(b):
-        raise ValueError("incompatible array sizes for np.dot(a, b)")
-    total = item_like(a, b, 0.0)
-    for i in range(len(a)):
-        total += a[i] * b[i]
-    return total
-
-
-def matrix_vector(a, b):
-    if a.shape[1] != len(b):
-        raise ValueError("incompatible array sizes for np.dot(a, b)")
-    result = empty_duals(a, b, a.shape[0])
-    for i in range(a.shape[0]):
-        total = item_like(a, b, 0.0)
-        for j in range(len(b)):
-            total += a[i, j] * b[j]
-        result[i] = total
-    return result
-
-
-def vector_matrix(a, b):
-    return np.dot(b.T, a)
-
-
-def dot_of_duals(a, b):
-    if not (isinstance(a, ARRAYS) and isinstance(b, ARRAYS)):
-        return None
-    if not (isinstance(a, DualArray) or isinstance(b, DualArray)):
-        return None
-    return {(1, 1): vector_dot, (2, 1): matrix_vector, (1, 2): vector_matrix}.get((a.ndim, b.ndim))
-
-
-overload(np.dot)(dot_of_duals)
-overload(operator.matmul)(dot_of_duals)
-overload_method(DualArray, "dot")(dot_of_duals)
-
-
-@overload(np.linalg.norm)
-def norm_of_duals(x):
-    return (lambda x: math.sqrt(np.dot(x, x))) if isinstance(x, DualArray) else None
-
-
 overload_attribute(DualArray, "shape")(lambda x: lambda x: (len(x),))
 overload_attribute(DualArray, "size")(lambda x: lambda x: len(x))
 overload_attribute(DualArray, "ndim")(lambda x: lambda x: 1)
 overload_attribute(DualArray, "T")(lambda x: lambda x: x)
 overload_method(DualArray, "copy")(lambda x: lambda x: +x)
-
-
-# ---- arrays that the caller's function makes ----
-
-
-@overload(np.array)
-def array_of_duals(object):
-    if not isinstance(getattr(object, "dtype", None), OURS):
-        return None
-
-    def fill(object):
-        result = empty_duals(object, object, len(object))
-        for i in range(len(object)):
-            result[i] = object[i]
-        return result
-
-    return fill
-
-
-def like_duals(function, number):
-    def filled(a):
-        if not isinstance(a, DualArray):
-            return None
-
-        def fill(a):
-            result = empty_duals(a, a, len(a))
-            for i in range(len(a)):
-                result[i] = item_like(a, a, number)
-            return result
-
-        return fill
-
-    # Numba takes anything that is no array of its own for a number; this one is asked first.
-    overload(function, target="cpu")(filled)
-
-
-like_duals(np.zeros_like, 0.0)
-like_duals(np.empty_like, 0.0)
-like_duals(np.ones_like, 1.0)
-
-
-@overload(np.clip, target="cpu")
-def clip(a, a_min, a_max):
-    if isinstance(a, (DualArray, *OURS, *NUMBERS)):  # Numba's own takes no number
-        return lambda a, a_min, a_max: np.minimum(np.maximum(a, a_min), a_max)
-    return None

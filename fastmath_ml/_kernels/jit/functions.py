@@ -100,7 +100,8 @@ def key_of(value, inside=(), names=()):
         parts = sorted(captured(value).items())
         frozen = tuple((name, key_of(part, (*inside, value), names)) for name, part in parts)
         defaults = tuple(map(key_of, value.__defaults__ or ()))
-        return value.__code__, defaults, frozen
+        named = tuple((name, key_of(part)) for name, part in (value.__kwdefaults__ or {}).items())
+        return value.__code__, defaults, named, frozen
     if (
         isinstance(value, python_types.ModuleType)
         and value not in inside

@@ -14,6 +14,7 @@ from numba import types
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array, populate_array
 
+from . import dual_elementwise, dual_reductions  # noqa: F401  (for what they register)
 from .dual import NUMBERS, Dual, Lanes, Value, as_value, repeated
 from .dual_arrays import DualArray, buffer_of, new_array, store_dual, wrap
 

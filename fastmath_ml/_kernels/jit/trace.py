@@ -125,18 +125,26 @@ for _name in ("bool", "int", "float", "index", "eq", "ne", "lt", "le", "gt", "ge
     setattr(Traced, f"__{_name}__", refuse)
 
 
+# Options of ufuncs and their reductions that change nothing.
+AS_USUAL = {"dtype": None, "keepdims": False, "where": True}
+
+
 class TracedArray(np.ndarray):
     """An array of such numbers: object items, NumPy's functions item by item."""
 
     def __array_ufunc__(self, function, method, *operands, out=None, **options):
-        if method not in ("__call__", "reduce"):
-            raise NotTraceable(f"{function.__name__}.{method}")
+        axis = options.pop("axis", 0)
+        if method not in ("__call__", "reduce") or any(
+            value is not AS_USUAL.get(name) for name, value in options.items()
+        ):
+            raise NotTraceable(" ".join((f"{function.__name__}.{method}", *options)))
         if out is not None:
-            out[0][...] = getattr(function, method)(*operands, **options)
+            along = {} if method == "__call__" else {"axis": axis}
+            out[0][...] = getattr(function, method)(*operands, **along)
             return out[0]
         if method == "reduce":
             (items,) = operands
-            if items.ndim != 1 or items.size == 0 or options.get("axis", 0) not in (0, None):
+            if items.ndim != 1 or items.size == 0 or axis not in (0, -1, None):
                 raise NotTraceable(f"{function.__name__}.reduce")
             return functools.reduce(lambda a, b: one(function, a, b), items.tolist())
         if function is np.matmul:
