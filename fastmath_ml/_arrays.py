@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[Any]
 
 def is_sparse(x: Any) -> bool:
     """Whether x is a scipy.sparse matrix or array, without importing scipy.sparse to find out."""
-    if isinstance(x, np.ndarray) or not any(
+    if type(x) is np.ndarray or not any(
         kind.__module__.startswith("scipy.sparse") for kind in type(x).__mro__
     ):
         return False
@@ -30,6 +30,8 @@ def is_sparse(x: Any) -> bool:
 
 def as_array(x: Any, name: str) -> npt.NDArray[Any]:
     """np.asarray, but a masked array is refused: dropping its mask would be a wrong answer."""
+    if type(x) is np.ndarray:
+        return x
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array, whose mask would be lost; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ import numpy.typing as npt
 from ._problems import Function, checked, checked_method, problems, returning, vector_args, vectors
 
 __all__ = ["derivative", "gradient", "hessian", "jacobian"]
+
+Method = Literal["auto", "dual", "difference"]
 
 
 def differentiate(
@@ -66,7 +68,7 @@ def derivative(
     x: npt.ArrayLike,
     *,
     order: int = 1,
-    method: str = "auto",
+    method: Method = "auto",
     args: tuple[Any, ...] = (),
 ) -> Any:
     r"""Derivative of a function of one number, at each element of `x`.
@@ -144,7 +146,7 @@ def derivative(
 
 
 def gradient(
-    f: Function, x: npt.ArrayLike, *, method: str = "auto", args: tuple[Any, ...] = ()
+    f: Function, x: npt.ArrayLike, *, method: Method = "auto", args: tuple[Any, ...] = ()
 ) -> npt.NDArray[Any]:
     r"""Gradient of a function of a vector.
 
@@ -205,7 +207,7 @@ def gradient(
 
 
 def jacobian(
-    f: Function, x: npt.ArrayLike, *, method: str = "auto", args: tuple[Any, ...] = ()
+    f: Function, x: npt.ArrayLike, *, method: Method = "auto", args: tuple[Any, ...] = ()
 ) -> npt.NDArray[Any]:
     r"""Jacobian matrix of a function from vectors to vectors.
 
@@ -272,7 +274,7 @@ def jacobian(
 
 
 def hessian(
-    f: Function, x: npt.ArrayLike, *, method: str = "auto", args: tuple[Any, ...] = ()
+    f: Function, x: npt.ArrayLike, *, method: Method = "auto", args: tuple[Any, ...] = ()
 ) -> npt.NDArray[Any]:
     r"""Matrix of the second derivatives of a function of a vector.
 

@@ -14,7 +14,7 @@ from ._kernels.bits import condense
 from ._metrics import ALIASES, BOOLEAN, ESTIMATES, Prepared, canonical, prepare, similarity_dtype
 from ._named_distances import NAMED
 from ._options import count
-from ._rows import check_features, check_finite, check_shape
+from ._rows import EnsureFinite, check_features, check_finite, check_shape
 from ._threads import num_threads
 
 __all__ = ["cdist", "pairwise_distances", "pdist"]
@@ -273,7 +273,7 @@ def pairwise_distances(
     metric: str | Callable[..., float] = "euclidean",
     *,
     n_jobs: int | None = None,
-    ensure_all_finite: bool | str = True,
+    ensure_all_finite: EnsureFinite = True,
     out: Any = None,
     **kwds: Any,
 ) -> Any:
@@ -384,7 +384,7 @@ def _threads(n_jobs: int | None) -> Any:
     return nullcontext() if n_threads < 0 else num_threads(min(n_threads, 256))
 
 
-def _precomputed(X: Any, Y: Any, ensure_all_finite: bool | str, out: Any) -> Any:
+def _precomputed(X: Any, Y: Any, ensure_all_finite: EnsureFinite, out: Any) -> Any:
     x = as_array(X, "X")
     check_shape(x.shape, "X")
     n_indexed = x.shape[0] if Y is None else np.shape(Y)[0]

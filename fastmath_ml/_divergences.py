@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 
@@ -18,7 +18,7 @@ def entropy(
     base: float | None = None,
     axis: Any = 0,
     *,
-    nan_policy: str = "propagate",
+    nan_policy: Literal["propagate", "raise", "omit"] = "propagate",
     keepdims: bool = False,
     out: Any = None,
 ) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -211,7 +211,7 @@ def eigh_topk(
     k: int,
     *,
     n: int | None = None,
-    which: str = "LM",
+    which: Literal["LM", "LA", "SA", "BE"] = "LM",
     tol: float | None = None,
     max_iter: int = 1000,
     rng: Any = None,

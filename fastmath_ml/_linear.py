@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ def linear(
     weight: npt.ArrayLike,
     bias: npt.ArrayLike | None = None,
     *,
-    activation: str | None = None,
+    activation: Literal["relu", "gelu", "sigmoid", "tanh", "silu"] | None = None,
     out: Any = None,
 ) -> Any:
     r"""Linear layer, with the orientation of `torch.nn.functional.linear`.

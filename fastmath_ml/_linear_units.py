@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +90,9 @@ def silu(x: npt.ArrayLike, *, out: Any = None) -> Any:
     return activate(SILU, x, out) if result is None else result
 
 
-def gelu(x: npt.ArrayLike, *, approximate: str = "none", out: Any = None) -> Any:
+def gelu(
+    x: npt.ArrayLike, *, approximate: Literal["none", "tanh"] = "none", out: Any = None
+) -> Any:
     r"""Gaussian error linear unit, as `torch.nn.functional.gelu`.
 
     .. math::

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -94,7 +94,10 @@ def mutual_info_score(labels_true: Any, labels_pred: Any, *, contingency: Any = 
 
 
 def normalized_mutual_info_score(
-    labels_true: Any, labels_pred: Any, *, average_method: str = "arithmetic"
+    labels_true: Any,
+    labels_pred: Any,
+    *,
+    average_method: Literal["arithmetic", "geometric", "min", "max"] = "arithmetic",
 ) -> float:
     r"""Mutual information on a scale of 0 to 1, as `sklearn.metrics.normalized_mutual_info_score`.
 

@@ -14,7 +14,14 @@ from ._kernels.elementwise import KINDS, metric_distances
 from ._kernels.euclidean import euclidean_products
 from ._kernels.pairwise import finished_products
 from ._metrics import NORM_PADDING, padded_norms, unit_rows
-from ._rows import dense_pair, ensure_finite, sparse_cosines, sparse_distances, sparse_pair
+from ._rows import (
+    EnsureFinite,
+    dense_pair,
+    ensure_finite,
+    sparse_cosines,
+    sparse_distances,
+    sparse_pair,
+)
 
 __all__ = ["cosine_distances", "euclidean_distances", "manhattan_distances"]
 
@@ -91,7 +98,7 @@ def euclidean_distances(
 def euclidean(
     X: Any,
     Y: Any,
-    ensure_all_finite: bool | str,
+    ensure_all_finite: EnsureFinite,
     out: Any,
     Y_norm_squared: Any = None,
     squared: bool = False,
@@ -127,7 +134,7 @@ def _given_norms(given: Any, name: str, n_rows: int) -> Array | None:
     return norms.reshape(-1)
 
 
-def _norms(rows: Array, given: Array | None, name: str, ensure_all_finite: bool | str) -> Array:
+def _norms(rows: Array, given: Array | None, name: str, ensure_all_finite: EnsureFinite) -> Array:
     """Squared norms with padding, computed unless they were given in float64 for float64 rows."""
     if given is not None and given.dtype == rows.dtype == np.float64:
         ensure_finite(rows, name, ensure_all_finite)
@@ -182,7 +189,7 @@ def cosine_distances(X: npt.ArrayLike, Y: npt.ArrayLike | None = None, *, out: A
     return cosine(X, Y, True, out)
 
 
-def cosine(X: Any, Y: Any, ensure_all_finite: bool | str, out: Any) -> Any:
+def cosine(X: Any, Y: Any, ensure_all_finite: EnsureFinite, out: Any) -> Any:
     """cosine_distances, where also NaN and infinity may be allowed."""
     if is_sparse(X) or is_sparse(Y):
         x, y = sparse_pair(X, Y, ensure_all_finite)
@@ -208,7 +215,9 @@ def _fill_diagonal(distances: Array) -> None:
     np.fill_diagonal(distances, np.where(np.isnan(diagonal), diagonal, 0))
 
 
-def unit_rows_of(x: Array, name: str, ensure_all_finite: bool | str = True) -> tuple[Array, Array]:
+def unit_rows_of(
+    x: Array, name: str, ensure_all_finite: EnsureFinite = True
+) -> tuple[Array, Array]:
     """unit_rows with scale 1 for rows of zeros."""
     x, scales, odd = unit_rows(x)
     if len(odd):
@@ -267,7 +276,7 @@ def manhattan_distances(
 
 
 def cityblock(
-    X: Any, Y: Any, ensure_all_finite: bool | str, out: Any, exponent: float | None = None
+    X: Any, Y: Any, ensure_all_finite: EnsureFinite, out: Any, exponent: float | None = None
 ) -> Any:
     """Manhattan distances, or exp(exponent * distance)."""
     if is_sparse(X) or is_sparse(Y):

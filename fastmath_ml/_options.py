@@ -39,7 +39,7 @@ def _checked(value: Any, name: str) -> Any:
 
 
 def number(value: Any, name: str, interval: str = "[0, inf]") -> float:
-    if type(value) is not float:
+    if type(value) is not float and type(value) is not int:
         if hasattr(value, "__array__"):
             value = np.asarray(value)[()]
         if not isinstance(value, Real):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -203,9 +203,9 @@ def randomized_svd(
     n_components: int,
     *,
     n_oversamples: int = 10,
-    n_iter: int | str = "auto",
-    power_iteration_normalizer: str = "auto",
-    transpose: bool | str = "auto",
+    n_iter: int | Literal["auto"] = "auto",
+    power_iteration_normalizer: Literal["auto", "QR", "LU", "none"] = "auto",
+    transpose: bool | Literal["auto"] = "auto",
     flip_sign: bool = True,
     random_state: Any = None,
     svd_lapack_driver: str = "gesdd",

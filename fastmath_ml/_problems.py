@@ -114,10 +114,10 @@ def returning(function: Function, name: str, n_axes: int = 0) -> Function:
     return checked_result
 
 
-def checked_method(method: Any) -> str:
+def checked_method(method: Any) -> Any:
     if method not in ("auto", "dual", "difference"):
         raise ValueError(f"method is {method!r}; expected 'auto', 'dual' or 'difference'")
-    return str(method)
+    return method
 
 
 def vector_args(args: Any) -> tuple[Any, ...]:

@@ -143,7 +143,13 @@ def entr(
     >>> fm.information.entr(np.array([0.0, 0.5, -1.0])).round(4)
     array([0.    , 0.3466,   -inf])
     """
-    if where is True and dtype is None and signature is None and order == "K":
+    if (
+        where is True
+        and dtype is None
+        and signature is None
+        and order == "K"
+        and casting == "same_kind"
+    ):
         result = map_plain(ENTR, x, x, out)
         return apply(ENTR, x, x, out) if result is None else result
 
@@ -206,7 +212,13 @@ def rel_entr(
     >>> fm.information.rel_entr(np.array([0.5, 0.0, 0.5]), np.array([0.25, 0.5, 0.0])).round(4)
     array([0.3466, 0.    ,    inf])
     """
-    if where is True and dtype is None and signature is None and order == "K":
+    if (
+        where is True
+        and dtype is None
+        and signature is None
+        and order == "K"
+        and casting == "same_kind"
+    ):
         result = map_plain(REL_ENTR, x, y, out)
         return apply(REL_ENTR, x, y, out) if result is None else result
     compute, inputs = partial(apply, REL_ENTR), [(x, "x"), (y, "y")]
@@ -265,7 +277,13 @@ def kl_div(
     >>> print(f"{fm.information.kl_div(1.0, 1.0 + 2.0**-40):.6e}")
     4.135903e-25
     """
-    if where is True and dtype is None and signature is None and order == "K":
+    if (
+        where is True
+        and dtype is None
+        and signature is None
+        and order == "K"
+        and casting == "same_kind"
+    ):
         result = map_plain(KL_DIV, x, y, out)
         return apply(KL_DIV, x, y, out) if result is None else result
     compute, inputs = partial(apply, KL_DIV), [(x, "x"), (y, "y")]

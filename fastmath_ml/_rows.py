@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from ._kernels.pairwise import squared_norms
 from ._metrics import similarity_dtype
 
 Array = npt.NDArray[Any]
+EnsureFinite = bool | Literal["allow-nan"]  # as scikit-learn has it
 
 
 def check_shape(shape: tuple[int, ...], name: str) -> None:
@@ -50,7 +51,7 @@ def check_finite(x: Array, name: str, allow_nan: bool = False) -> None:
         )
 
 
-def ensure_finite(x: Array, name: str, ensure_all_finite: bool | str) -> None:
+def ensure_finite(x: Array, name: str, ensure_all_finite: EnsureFinite) -> None:
     """As scikit-learn's functions have it: True, False or 'allow-nan'."""
     if ensure_all_finite:
         check_finite(x, name, ensure_all_finite == "allow-nan")
@@ -62,7 +63,7 @@ def has_large_norm(x: Array) -> bool:
 
 
 def dense_pair(
-    X: Any, Y: Any, ensure_all_finite: bool | str = True, *, finite: bool = True
+    X: Any, Y: Any, ensure_all_finite: EnsureFinite = True, *, finite: bool = True
 ) -> tuple[Array, Array]:
     """X and Y as arrays that kernels take, of one dtype; Y is X itself for one set.
 
@@ -87,7 +88,7 @@ def dense_pair(
 # ---- Sparse rows: SciPy multiplies ----
 
 
-def sparse_rows(x: Any, name: str, ensure_all_finite: bool | str = True) -> Any:
+def sparse_rows(x: Any, name: str, ensure_all_finite: EnsureFinite = True) -> Any:
     """A CSR array of float32 or float64 from a sparse or dense x."""
     from scipy import sparse
 
@@ -98,7 +99,7 @@ def sparse_rows(x: Any, name: str, ensure_all_finite: bool | str = True) -> Any:
     return rows
 
 
-def sparse_pair(X: Any, Y: Any, ensure_all_finite: bool | str = True) -> tuple[Any, Any]:
+def sparse_pair(X: Any, Y: Any, ensure_all_finite: EnsureFinite = True) -> tuple[Any, Any]:
     """X and Y, at least one of them sparse, as CSR arrays; Y is X itself for one set."""
     x = sparse_rows(X, "X", ensure_all_finite)
     y = x if Y is None or Y is X else sparse_rows(Y, "Y", ensure_all_finite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +75,12 @@ def _scaled(
     return z, shaped_back(means, *kept), shaped_back(deviations, *kept)
 
 
-def zscore(a: npt.ArrayLike, axis: Any = 0, ddof: float = 0, nan_policy: str = "propagate") -> Any:
+def zscore(
+    a: npt.ArrayLike,
+    axis: Any = 0,
+    ddof: float = 0,
+    nan_policy: Literal["propagate", "raise", "omit"] = "propagate",
+) -> Any:
     r"""Standard scores along an axis, as `scipy.stats.zscore`.
 
     .. math:: z_i = \frac{a_i - \bar a}{s}
@@ -192,7 +197,7 @@ def describe(
     axis: Any = 0,
     ddof: int = 1,
     bias: bool = True,
-    nan_policy: str = "propagate",
+    nan_policy: Literal["propagate", "raise", "omit"] = "propagate",
 ) -> DescribeResult:
     r"""Number, range, mean, variance, skewness and kurtosis, as `scipy.stats.describe`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ EIGH_FAILURE = "Eigenvalues did not converge"
 SVD_FAILURE = "SVD did not converge"
 
 
-def qr(a: npt.ArrayLike, mode: str = "reduced") -> Any:
+def qr(a: npt.ArrayLike, mode: Literal["reduced", "complete", "r", "raw"] = "reduced") -> Any:
     r"""QR factorisation by Householder reflections, with the semantics of `numpy.linalg.qr`.
 
     .. math:: A = Q R

@@ -17,7 +17,7 @@ construction, |A^T u - s v| is what is left.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -67,9 +67,9 @@ def svd_topk(
     a: Any,
     k: int,
     *,
-    method: str = "auto",
+    method: Literal["auto", "randomized", "power", "krylov"] = "auto",
     n_oversamples: int | None = None,
-    n_iter: int | str = "auto",
+    n_iter: int | Literal["auto"] = "auto",
     tol: float | None = None,
     rng: Any = None,
 ) -> SVDTopKResult:

@@ -9,6 +9,8 @@ import numpy as np
 
 from ._arrays import as_array
 
+CASTINGS = ("no", "equiv", "safe", "same_kind", "unsafe")
+
 
 def with_options(
     compute: Callable[..., Any],
@@ -21,6 +23,9 @@ def with_options(
     signature: Any,
 ) -> Any:
     """compute(*arrays, out) with the options; `inputs` are arguments and their names."""
+    if casting not in CASTINGS:
+        names = ", ".join(map(repr, CASTINGS))
+        raise ValueError(f"casting is {casting!r}; expected one of {names}")
     if signature is not None:
         raise TypeError("signature is not supported; expected None (give dtype= instead)")
     if isinstance(out, tuple) and len(out) == 1:
@@ -32,9 +37,7 @@ def with_options(
             if wanted.kind != "f" or not np.can_cast(array.dtype, wanted, casting):
                 raise TypeError(f"cannot compute in {wanted} from {array.dtype} under {casting!r}")
         arrays = [array.astype(wanted, copy=False) for array in arrays]
-    if where is True:
-        if out is not None and wanted is not None and not np.can_cast(wanted, out.dtype, casting):
-            raise TypeError(f"cannot cast from {wanted} to out, which is {out.dtype}")
+    if where is True and (out is None or casting == "same_kind"):
         result = compute(*arrays, out)
         return np.array(result, order=order, copy=None) if out is None and result.ndim else result
     result = np.asarray(compute(*arrays, None))

@@ -258,3 +258,25 @@ def test_as_torch(name, dtype, rng):
     if name == "gelu":
         want = torch.nn.functional.gelu(torch.from_numpy(x), approximate="tanh").numpy()
         assert np.allclose(gelu_tanh(x), want, rtol=16 * eps(dtype), atol=16 * eps(dtype))
+
+
+@pytest.mark.parametrize("casting", ["no", "equiv", "safe", "same_kind", "unsafe", "bogus"])
+@pytest.mark.parametrize("kind", [None, "float16", "float32", "float64", "int64"])
+def test_casting_is_scipys(casting, kind):
+    x = np.linspace(0.1, 0.9, 12, dtype=np.float32).reshape(3, 4)
+
+    def outcome(function):
+        out = None if kind is None else np.zeros(x.shape, kind)
+        try:
+            return function(x, out=out, casting=casting)
+        except (TypeError, ValueError) as error:
+            return TypeError if isinstance(error, TypeError) else ValueError
+
+    for name in ("expit", "log_expit", "logit", "entr"):
+        ours = getattr(fm.information if name == "entr" else fm.special, name)
+        result, expected = outcome(ours), outcome(getattr(scipy.special, name))
+        if isinstance(expected, type):
+            assert result is expected
+        else:
+            assert result.dtype == expected.dtype
+            np.testing.assert_allclose(result, expected, rtol=1e-3)

@@ -430,3 +430,14 @@ def test_one_hot_probabilities_are_class_numbers(drawn):
     bound = (40 + np.ptp(x)) * 2 * eps(x.dtype)
     assert_within(soft[0], hard[0].astype(np.float64), bound * max(1.0, float(hard[0])))
     assert_within(soft[1], hard[1].astype(np.float64), bound / len(x))
+
+
+def test_probabilities_have_no_class_to_ignore():
+    x = np.ones((3, 4))
+    assert fm.cross_entropy(x, x / 4, ignore_index=-1) == fm.cross_entropy(x, x / 4)
+    for call in (
+        lambda: fm.cross_entropy(x, x / 4, ignore_index=1),
+        lambda: fm.linear_cross_entropy(x, np.ones((4, 4)), x / 4, ignore_index=0),
+    ):
+        with pytest.raises(ValueError, match=r"ignore_index is \d beside probabilities"):
+            call()

@@ -24,7 +24,7 @@ def cross_entropy(
     axis: int | None = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
 ) -> Any:
     r"""Cross-entropy of logits and targets.
 
@@ -54,7 +54,7 @@ def cross_entropy(
         Axis of the classes; by default 1, or 0 where `input` has only one.
     ignore_index : int, optional
         Items with this class number count as nothing, whatever their logits. It need not be a
-        valid class number.
+        valid class number; beside probabilities it has to be negative.
     label_smoothing : float, optional
         Share of the target, from 0 to 1, that is spread evenly over all classes.
     reduction : {'mean', 'sum', 'none'}, optional
@@ -122,7 +122,7 @@ def cross_entropy_with_grad(
     axis: int | None = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     grad_out: Any = None,
 ) -> Any:
     r"""Cross-entropy and its gradient with respect to the logits, in one pass.
@@ -205,6 +205,7 @@ def _cross_entropy(
     if gate.is_class_numbers(targets, x.shape, lines):
         numbers = gate.as_class_numbers(targets)
     else:
+        gate.refuse_ignored(ignored)
         dtype = gate.common_dtype((x, "input"), (targets, "target"))
         probability = contiguous(targets, dtype)
     weights = gate.class_weights(weight, n_classes, dtype)
@@ -240,7 +241,7 @@ def nll_loss(
     *,
     axis: int | None = None,
     ignore_index: int = -100,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
 ) -> Any:
     r"""Negative log-likelihood: the loss of given log-probabilities, :math:`l = -w_y x_y`.
 
@@ -297,7 +298,7 @@ def nll_loss_with_grad(
     *,
     axis: int | None = None,
     ignore_index: int = -100,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     grad_out: Any = None,
 ) -> Any:
     """Negative log-likelihood and its gradient, which is -w of the target class and 0 elsewhere.

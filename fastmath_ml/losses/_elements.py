@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,7 @@ def mse_loss(
     input: npt.ArrayLike,
     target: npt.ArrayLike,
     *,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     weight: npt.ArrayLike | None = None,
 ) -> Any:
     r"""Squared error, :math:`l = w (x - t)^2`.
@@ -87,7 +87,7 @@ def mse_loss_with_grad(
     input: npt.ArrayLike,
     target: npt.ArrayLike,
     *,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     weight: npt.ArrayLike | None = None,
     grad_out: Any = None,
 ) -> Any:
@@ -120,7 +120,7 @@ def l1_loss(
     input: npt.ArrayLike,
     target: npt.ArrayLike,
     *,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     weight: npt.ArrayLike | None = None,
 ) -> Any:
     r"""Absolute error, :math:`l = w |x - t|`.
@@ -140,7 +140,7 @@ def l1_loss_with_grad(
     input: npt.ArrayLike,
     target: npt.ArrayLike,
     *,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     weight: npt.ArrayLike | None = None,
     grad_out: Any = None,
 ) -> Any:
@@ -160,7 +160,7 @@ def l1_loss_with_grad(
 def huber_loss(
     input: npt.ArrayLike,
     target: npt.ArrayLike,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     delta: float = 1.0,
     weight: npt.ArrayLike | None = None,
 ) -> Any:
@@ -207,7 +207,7 @@ def huber_loss(
 def huber_loss_with_grad(
     input: npt.ArrayLike,
     target: npt.ArrayLike,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     delta: float = 1.0,
     weight: npt.ArrayLike | None = None,
     *,
@@ -231,7 +231,7 @@ def kl_div(
     input: npt.ArrayLike,
     target: npt.ArrayLike,
     *,
-    reduction: str = "mean",
+    reduction: gate.Reduction | Literal["batchmean"] = "mean",
     log_target: bool = False,
 ) -> Any:
     r"""Terms of the Kullback-Leibler divergence from log-probabilities, :math:`t (\log t - x)`.
@@ -280,7 +280,7 @@ def kl_div_with_grad(
     input: npt.ArrayLike,
     target: npt.ArrayLike,
     *,
-    reduction: str = "mean",
+    reduction: gate.Reduction | Literal["batchmean"] = "mean",
     log_target: bool = False,
     grad_out: Any = None,
 ) -> Any:
@@ -299,7 +299,9 @@ def kl_div_with_grad(
     return _loss(kind, input, target, reduction, None, True, grad_out)
 
 
-def hinge_loss(scores: npt.ArrayLike, target: npt.ArrayLike, *, reduction: str = "mean") -> Any:
+def hinge_loss(
+    scores: npt.ArrayLike, target: npt.ArrayLike, *, reduction: gate.Reduction = "mean"
+) -> Any:
     r"""Hinge loss, :math:`l = \max(0, 1 - t s)` of scores and targets ±1.
 
     Parameters
@@ -338,7 +340,11 @@ def hinge_loss(scores: npt.ArrayLike, target: npt.ArrayLike, *, reduction: str =
 
 
 def hinge_loss_with_grad(
-    scores: npt.ArrayLike, target: npt.ArrayLike, *, reduction: str = "mean", grad_out: Any = None
+    scores: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    reduction: gate.Reduction = "mean",
+    grad_out: Any = None,
 ) -> Any:
     r"""Hinge loss and its gradient, :math:`-t` where :math:`t s < 1` and 0 elsewhere.
 
@@ -358,7 +364,7 @@ def binary_cross_entropy_with_logits(
     target: npt.ArrayLike,
     weight: npt.ArrayLike | None = None,
     *,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     pos_weight: npt.ArrayLike | None = None,
 ) -> Any:
     r"""Cross-entropy of independent yes-or-no questions, from their logits.
@@ -412,7 +418,7 @@ def binary_cross_entropy_with_logits_with_grad(
     target: npt.ArrayLike,
     weight: npt.ArrayLike | None = None,
     *,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     pos_weight: npt.ArrayLike | None = None,
     grad_out: Any = None,
 ) -> Any:

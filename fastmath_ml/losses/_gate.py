@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from .._options import number
 Array = npt.NDArray[Any]
 
 REDUCTIONS = ("none", "mean", "sum")
+Reduction = Literal["none", "mean", "sum"]
 
 
 def check_reduction(reduction: Any, allowed: tuple[str, ...] = REDUCTIONS) -> str:
@@ -68,6 +69,14 @@ def is_class_numbers(target: Array, shape: tuple[int, ...], lines: tuple[int, ..
         f"target has dtype {target.dtype} and shape {target.shape}; expected class numbers, an "
         f"integer dtype and shape {lines}, or probabilities, a floating dtype and shape {shape}"
     )
+
+
+def refuse_ignored(ignore_index: int) -> None:
+    """As torch has it: probabilities have no class to ignore."""
+    if ignore_index >= 0:
+        raise ValueError(
+            f"ignore_index is {ignore_index} beside probabilities; expected class numbers as target"
+        )
 
 
 def as_class_numbers(target: Array) -> npt.NDArray[np.int64]:

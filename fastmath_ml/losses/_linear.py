@@ -22,7 +22,7 @@ def linear_cross_entropy(
     *,
     linear_bias: npt.ArrayLike | None = None,
     weight: npt.ArrayLike | None = None,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
 ) -> Any:
@@ -92,7 +92,7 @@ def linear_cross_entropy_with_grad(
     *,
     linear_bias: npt.ArrayLike | None = None,
     weight: npt.ArrayLike | None = None,
-    reduction: str = "mean",
+    reduction: gate.Reduction = "mean",
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     grad_out: Any = None,
@@ -171,6 +171,7 @@ def _linear_cross_entropy(
     if gate.is_class_numbers(targets, (*lines, n_classes), lines):
         numbers = gate.as_class_numbers(targets)
     else:
+        gate.refuse_ignored(ignored)
         probability = contiguous(targets, dtype)
     weights = gate.class_weights(weight, n_classes, dtype)
     divisor = float(n_tokens)

@@ -7,8 +7,8 @@ row of x with up to COLUMNS rows of y, which stay in the cache for the next row 
 A metric that raises ends its item and leaves the number of the pair in `failed`; compiled code that
 let the exception out would print a message and go on with half an item.
 
-The metric sees rows as contiguous 1-D arrays, read-only where it is compiled here. Divisions follow NumPy (1 / 0 is infinity), as they
-do for the elements of arrays in Python.
+The metric sees rows as contiguous 1-D arrays, read-only where it is compiled here. Divisions follow
+NumPy (1 / 0 is infinity), as they do for the elements of arrays in Python.
 """
 
 from __future__ import annotations
