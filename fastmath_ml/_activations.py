@@ -87,13 +87,7 @@ def expit(
     >>> fm.expit(np.array([-1.0, 0.0, 1.0])).round(4)
     array([0.2689, 0.5   , 0.7311])
     """
-    if (
-        where is True
-        and dtype is None
-        and signature is None
-        and order == "K"
-        and casting == "same_kind"
-    ):
+    if where is True and order == "K" and casting == "same_kind" and dtype is signature is None:
         result = activation_plain(EXPIT, x, out)
         return activate(EXPIT, x, out) if result is None else result
     compute = partial(activate, EXPIT)
@@ -144,13 +138,7 @@ def log_expit(
     >>> fm.special.log_expit(np.array([-1000.0, 0.0, 50.0]))
     array([-1.00000000e+03, -6.93147181e-01, -1.92874985e-22])
     """
-    if (
-        where is True
-        and dtype is None
-        and signature is None
-        and order == "K"
-        and casting == "same_kind"
-    ):
+    if where is True and order == "K" and casting == "same_kind" and dtype is signature is None:
         result = activation_plain(LOG_EXPIT, x, out)
         return activate(LOG_EXPIT, x, out) if result is None else result
     compute = partial(activate, LOG_EXPIT)
@@ -202,13 +190,7 @@ def logit(
     >>> fm.special.logit(np.array([0.0, 0.25, 0.5, 1.0]))
     array([       -inf, -1.09861229,  0.        ,         inf])
     """
-    if (
-        where is True
-        and dtype is None
-        and signature is None
-        and order == "K"
-        and casting == "same_kind"
-    ):
+    if where is True and order == "K" and casting == "same_kind" and dtype is signature is None:
         result = activation_plain(LOGIT, x, out)
         return activate(LOGIT, x, out) if result is None else result
     compute = partial(activate, LOGIT)
@@ -259,13 +241,7 @@ def tanh(
     >>> fm.special.tanh(np.array([-1.0, 0.0, 50.0])).round(4)
     array([-0.7616,  0.    ,  1.    ])
     """
-    if (
-        where is True
-        and dtype is None
-        and signature is None
-        and order == "K"
-        and casting == "same_kind"
-    ):
+    if where is True and order == "K" and casting == "same_kind" and dtype is signature is None:
         result = activation_plain(TANH, x, out)
         return activate(TANH, x, out) if result is None else result
     compute = partial(activate, TANH)

@@ -143,13 +143,7 @@ def entr(
     >>> fm.information.entr(np.array([0.0, 0.5, -1.0])).round(4)
     array([0.    , 0.3466,   -inf])
     """
-    if (
-        where is True
-        and dtype is None
-        and signature is None
-        and order == "K"
-        and casting == "same_kind"
-    ):
+    if where is True and order == "K" and casting == "same_kind" and dtype is signature is None:
         result = map_plain(ENTR, x, x, out)
         return apply(ENTR, x, x, out) if result is None else result
 
@@ -212,13 +206,7 @@ def rel_entr(
     >>> fm.information.rel_entr(np.array([0.5, 0.0, 0.5]), np.array([0.25, 0.5, 0.0])).round(4)
     array([0.3466, 0.    ,    inf])
     """
-    if (
-        where is True
-        and dtype is None
-        and signature is None
-        and order == "K"
-        and casting == "same_kind"
-    ):
+    if where is True and order == "K" and casting == "same_kind" and dtype is signature is None:
         result = map_plain(REL_ENTR, x, y, out)
         return apply(REL_ENTR, x, y, out) if result is None else result
     compute, inputs = partial(apply, REL_ENTR), [(x, "x"), (y, "y")]
@@ -277,13 +265,7 @@ def kl_div(
     >>> print(f"{fm.information.kl_div(1.0, 1.0 + 2.0**-40):.6e}")
     4.135903e-25
     """
-    if (
-        where is True
-        and dtype is None
-        and signature is None
-        and order == "K"
-        and casting == "same_kind"
-    ):
+    if where is True and order == "K" and casting == "same_kind" and dtype is signature is None:
         result = map_plain(KL_DIV, x, y, out)
         return apply(KL_DIV, x, y, out) if result is None else result
     compute, inputs = partial(apply, KL_DIV), [(x, "x"), (y, "y")]
