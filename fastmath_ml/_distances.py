@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ._arrays import as_array, as_result, check_out, is_sparse, ready, receives
 from ._kernels.bits import condense
-from ._metrics import ALIASES, BOOLEAN, ESTIMATES, Prepared, canonical, prepare, similarity_dtype
+from ._metric_forms import Prepared
+from ._metrics import ALIASES, BOOLEAN, ESTIMATES, canonical, prepare, similarity_dtype
 from ._named_distances import NAMED
 from ._options import count
 from ._rows import EnsureFinite, check_features, check_finite, check_shape

@@ -20,7 +20,7 @@ BLOCK_ITEMS = 1 << 18  # differences that are held at once
 
 
 def mend_power_sums(name: str, x: Array, y: Array, weights: Array, p: float, out: Array) -> None:
-    """`out` holds the distances of a metric of `_metrics.POWER_SUMS`; p counts for minkowski."""
+    """`out` has the distances of one of `_metric_forms.POWER_SUMS`; p counts for minkowski."""
     order = p if name == "minkowski" else 2.0
     limits = np.finfo(out.dtype)
     least_sum = float(limits.smallest_normal) / float(limits.eps) * x.shape[1]

@@ -13,7 +13,7 @@ from ._arrays import as_array, as_result, check_out, is_sparse, receives
 from ._kernels.elementwise import KINDS, metric_distances
 from ._kernels.euclidean import euclidean_products
 from ._kernels.pairwise import finished_products
-from ._metrics import NORM_PADDING, padded_norms, unit_rows
+from ._metric_forms import NORM_PADDING, padded_norms, unit_rows
 from ._rows import (
     EnsureFinite,
     dense_pair,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ._arrays import as_result, check_out, is_sparse, receives
 from ._kernels.euclidean import euclidean_products
 from ._kernels.pairwise import NOTHING, POWER, TANH, finished_products
-from ._metrics import padded_norms
+from ._metric_forms import padded_norms
 from ._named_distances import cityblock, unit_rows_of
 from ._options import number
 from ._rows import (
