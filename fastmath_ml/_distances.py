@@ -75,7 +75,9 @@ def cdist(
 
     The relative error of cityblock, canberra, minkowski and the sums of braycurtis is at most about
     :math:`(n + 8)\,\varepsilon` for up to 128 features and grows with n / 128 beyond. For
-    euclidean see `euclidean_distances`, for cosine `cosine_similarity`: its error is absolute. An
+    euclidean see `euclidean_distances`, for cosine `cosine_similarity`: its error is absolute. Sums
+    of powers that float32 would not hold are computed in float64. mahalanobis transforms the rows
+    in float64 before they are subtracted: its error is absolute, relative to their lengths then. An
     element depends on its two rows alone. The rows of XB are copied in blocks, the working memory
     is at most 32 MiB beyond copies of input that is not float32 or float64 and, for correlation,
     jensenshannon, mahalanobis and the boolean metrics, of the rows in the form that is compared.
@@ -341,8 +343,8 @@ def pairwise_distances(
             return NAMED[name](X, Y, ensure_all_finite, out, **kwds)
         if is_sparse(X) or is_sparse(Y):
             raise TypeError(
-                f"metric {metric!r} takes no sparse rows; expected arrays, "
-                f"or one of {', '.join(NAMED)}"
+                f"metric {metric!r}{' with w' if 'w' in kwds else ''} takes no sparse rows; "
+                f"expected arrays, or one of {', '.join(NAMED)} without w"
             )
         x = as_array(X, "X")
         y = x if Y is None or Y is X else as_array(Y, "Y")

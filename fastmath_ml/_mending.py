@@ -16,30 +16,54 @@ import numpy.typing as npt
 from ._kernels.order_statistics import extent
 
 Array = npt.NDArray[Any]
+CHUNK_ITEMS = 1 << 16  # distances that are looked at at once
 BLOCK_ITEMS = 1 << 18  # differences that are held at once
 
 
 def mend_power_sums(name: str, x: Array, y: Array, weights: Array, p: float, out: Array) -> None:
     """`out` has the distances of one of `_metric_forms.POWER_SUMS`; p counts for minkowski."""
+    if not out.size or not np.isfinite(weights).all():  # what is infinite then is so by definition
+        return
     order = p if name == "minkowski" else 2.0
     limits = np.finfo(out.dtype)
+    # A power may have lost bits before a large weight made it count.
     least_sum = float(limits.smallest_normal) / float(limits.eps) * x.shape[1]
+    least_sum *= max(1.0, float(weights.max(initial=0)))
     low = least_sum if name == "sqeuclidean" else least_sum ** (1 / order)
-    if not out.size or _is_inside(out, low, x is y):
+    if _is_inside(out, low, x is y):
         return
-    strange: Any = (out < low) | (out == np.inf)
-    if name != "nan_euclidean":
-        strange |= np.isnan(out)
-        strange &= np.isfinite(x).all(axis=1, keepdims=True) & np.isfinite(y).all(axis=1)
-    if _zeros_are_exact(x, y, weights, least_sum, order):
-        strange &= out != 0
-    rows, columns = np.nonzero(strange)
-    step = max(1, BLOCK_ITEMS // x.shape[1])
-    for first in range(0, len(rows), step):
-        i, j = rows[first : first + step], columns[first : first + step]
-        found = _power_sums(x[i], y[j], weights, order, name == "nan_euclidean")
-        with np.errstate(over="ignore", under="ignore"):
-            out[i, j] = found**2 if name == "sqeuclidean" else found
+    is_partial = name == "nan_euclidean"
+    zeros_are_exact = _zeros_are_exact(x, y, weights, order)
+    x_finite: Any = np.isfinite(x).all(axis=1)
+    y_finite: Any = np.isfinite(y).all(axis=1)
+    for first in range(0, len(out), step := max(1, CHUNK_ITEMS // out.shape[1])):
+        part = out[first : first + step]
+        inside = (part >= low) & (part < np.inf)
+        if inside.all():
+            continue
+        i, j = np.divmod(
+            np.flatnonzero(~inside), out.shape[1]
+        )  # np.nonzero takes six times as long
+        values = part[i, j]
+        strange: Any = values == values if is_partial else x_finite[first + i] & y_finite[j]
+        if zeros_are_exact:
+            strange &= values != 0
+        i, j = i[strange], j[strange]
+        size = max(1, BLOCK_ITEMS // x.shape[1])
+        for at in range(0, len(i), size):
+            pairs = i[at : at + size], j[at : at + size]
+            _mend_pairs(name, x[first : first + step], y, *pairs, weights, order, part)
+
+
+def _mend_pairs(
+    name: str, x: Array, y: Array, i: Any, j: Any, weights: Array, order: float, out: Array
+) -> None:
+    """out[i, j] once more; the distance of equal rows is right."""
+    differ = (x[i] != y[j])[:, weights > 0].any(axis=1)
+    i, j = i[differ], j[differ]
+    found = _power_sums(x[i], y[j], weights, order, name == "nan_euclidean")
+    with np.errstate(over="ignore", under="ignore"):
+        out[i, j] = found**2 if name == "sqeuclidean" else found
 
 
 def largest_size(rows: Array) -> float:
@@ -63,7 +87,7 @@ def _is_inside(out: Array, low: float, one_set: bool) -> bool:
     return bool(least >= low and largest < math.inf)
 
 
-def _zeros_are_exact(x: Array, y: Array, weights: Array, least_sum: float, order: float) -> bool:
+def _zeros_are_exact(x: Array, y: Array, weights: Array, order: float) -> bool:
     """Whether different rows cannot have a sum of 0: no element is so small.
 
     Different numbers of which one is at least t differ by t eps / 4 or more.
@@ -71,7 +95,9 @@ def _zeros_are_exact(x: Array, y: Array, weights: Array, least_sum: float, order
     positive = weights[weights > 0]
     if not len(positive):
         return True
-    least = (least_sum / float(positive.min())) ** (1 / order) * 4 / float(np.finfo(x.dtype).eps)
+    limits = np.finfo(x.dtype)
+    least_power = float(limits.smallest_normal) / min(1.0, float(positive.min()))
+    least = least_power ** (1 / order) * 4 / float(limits.eps)
     for rows in (x,) if y is x else (x, y):
         sizes = np.abs(rows)
         if ((sizes > 0) & (sizes < least)).any():
@@ -82,7 +108,10 @@ def _zeros_are_exact(x: Array, y: Array, weights: Array, least_sum: float, order
 def _power_sums(x: Array, y: Array, weights: Array, order: float, is_partial: bool) -> Array:
     """(sum of w |x - y|^p)^(1/p) of pairs of rows; is_partial: nan_euclidean."""
     with np.errstate(all="ignore"):
-        sizes = np.abs(x.astype(np.float64) / 4 - y.astype(np.float64) / 4)
+        x, y = x.astype(np.float64), y.astype(np.float64)
+        sizes, unit = np.abs(x - y), 1.0
+        if not np.isfinite(sizes).all():
+            sizes, unit = np.abs(x / 4 - y / 4), 4.0
         missing = np.isnan(sizes) if is_partial else None
         if missing is not None:
             sizes[missing] = 0
@@ -93,4 +122,4 @@ def _power_sums(x: Array, y: Array, weights: Array, order: float, is_partial: bo
         if missing is not None:
             n_features = sizes.shape[1]
             sums *= n_features / (n_features - missing.sum(axis=1))
-        return np.asarray(sums ** (1 / order) * scale * 4)
+        return np.asarray(sums ** (1 / order) * scale * unit)

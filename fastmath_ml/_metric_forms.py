@@ -111,8 +111,11 @@ def of_cosine(x: Array, y: Array) -> Prepared:
 
 def centred(rows: Array, weights: Array | None = None) -> Array:
     """Rows minus their (weighted) means, in float64; a constant row becomes exactly 0."""
+    first = 0 if weights is None else int(np.argmax(weights > 0))
     with np.errstate(invalid="ignore"):
-        shifted = rows.astype(np.float64, order="C") - rows[:, :1]
+        shifted = rows.astype(np.float64, order="C") - rows[:, first : first + 1]
+        if weights is not None:
+            shifted[:, weights == 0] = 0
         if weights is None:
             means = shifted.sum(axis=1) / max(1, shifted.shape[1])
         else:
@@ -198,11 +201,11 @@ def _widened(prepared: Prepared, dtype: np.dtype[Any]) -> Prepared:
 
 
 def _fits_float32(weights: Array | None) -> bool:
-    """Whether no weight over- or underflows; infinity is what it is."""
+    """Whether no weight, nor the sum of all, over- or underflows; infinity is what it is."""
     if weights is None:
         return True
     limits = np.finfo(np.float32)
-    inside = (weights >= limits.smallest_normal) & (weights <= limits.max)
+    inside = (weights >= limits.smallest_normal) & (weights <= limits.max / len(weights))
     return bool((inside | (weights == 0) | ~np.isfinite(weights)).all())
 
 
@@ -245,26 +248,20 @@ def of_elements(name: str, x: Array, y: Array, weights: Array | None, p: float) 
             _mend_large(x[0], y[0], out)
 
     def _mend_large(x: Array, y: Array, out: Array) -> None:
-        """Rows whose sums overflow float32, in float64."""
-        limit = float(np.finfo(np.float32).max) / 4
+        """Rows whose sums may overflow float32, in float64."""
+        limit = float(np.finfo(np.float32).max) / (4 * len(exact) * max(1, exact.max()))
         for rows, others, part in ((x, y, out), (y, x, out.T)):
             if largest_size(rows) <= limit:
                 continue
             largest = np.abs(rows).max(axis=1)
             large = np.flatnonzero((largest > limit) & np.isfinite(largest))
-            if len(large):
-                wide = np.empty((len(large), len(others)))
-                metric_distances(
-                    rows[large].astype(np.float64),
-                    others.astype(np.float64),
-                    exact,
-                    kind,
-                    p,
-                    total,
-                    squared,
-                    wide,
-                )
-                part[large] = wide
+            wide_others = others.astype(np.float64)
+            for at in range(0, len(large), step := max(1, (1 << 19) // len(others))):
+                some = large[at : at + step]
+                wide = np.empty((len(some), len(others)))
+                wide_rows = rows[some].astype(np.float64)
+                metric_distances(wide_rows, wide_others, exact, kind, p, total, squared, wide)
+                part[some] = wide
 
     def fill_divergences(x: Rows, y: Rows, out: Array) -> None:
         fill(x, y, out)

@@ -18,6 +18,7 @@ from ._rows import (
     EnsureFinite,
     dense_pair,
     ensure_finite,
+    fill_diagonal,
     sparse_cosines,
     sparse_distances,
     sparse_pair,
@@ -195,7 +196,7 @@ def cosine(X: Any, Y: Any, ensure_all_finite: EnsureFinite, out: Any) -> Any:
         x, y = sparse_pair(X, Y, ensure_all_finite)
         result = np.clip(1 - sparse_cosines(x, y), 0, 2)
         if y is x:
-            _fill_diagonal(result)
+            fill_diagonal(result)
         return as_result(result, result.dtype, check_out(out, result.shape, result.dtype))
     x, y = dense_pair(X, Y, finite=False)
     target = check_out(out, (len(x), len(y)), x.dtype)
@@ -205,14 +206,8 @@ def cosine(X: Any, Y: Any, ensure_all_finite: EnsureFinite, out: Any) -> Any:
     y, y_scales = (x, x_scales) if same else unit_rows_of(y, "Y", ensure_all_finite)
     finished_products(x, x_scales, y, y_scales, result, -1.0, 1.0, 0.0, 2.0, 0, 0.0)
     if same:
-        _fill_diagonal(result)
+        fill_diagonal(result)
     return as_result(result, x.dtype, target)
-
-
-def _fill_diagonal(distances: Array) -> None:
-    """0 for a row and itself, but for a row with NaN."""
-    diagonal = distances.diagonal()
-    np.fill_diagonal(distances, np.where(np.isnan(diagonal), diagonal, 0))
 
 
 def unit_rows_of(

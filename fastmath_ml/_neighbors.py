@@ -111,6 +111,8 @@ def topk(
     """
     x, y = two_sets(X, Y)
     k = count(k, "k", 1, y.shape[0], ", the number of rows of Y")
+    if kwds.get("w", 0) is None:
+        kwds.pop("w")
     metric = checked_metric(metric, kwds)
     dtype = result_dtype(x, y)
     fused = isinstance(metric, str) and metric in PRODUCT_KINDS and not kwds

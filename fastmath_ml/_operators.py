@@ -178,9 +178,6 @@ class Function:
         return y
 
 
-Operator = Dense | Sparse | Linear | Function
-
-
 def as_operator(a: Any, name: str = "a", *, n: int | None = None, functions: bool = False) -> Any:
     """The operator for `a`, or an error that says what was wanted."""
     if callable(a) and not hasattr(a, "shape"):

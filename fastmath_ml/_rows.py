@@ -94,7 +94,11 @@ def sparse_rows(x: Any, name: str, ensure_all_finite: EnsureFinite = True) -> An
 
     matrix = x if is_sparse(x) else as_array(x, name)
     check_shape(matrix.shape, name)
-    rows = sparse.csr_array(matrix, dtype=similarity_dtype(matrix.dtype, name))
+    rows = sparse.csr_array(matrix)
+    if not rows.has_canonical_format:  # what is stored twice adds up as in an array of its dtype
+        rows = rows.copy()
+        rows.sum_duplicates()
+    rows = rows.astype(similarity_dtype(matrix.dtype, name), copy=False)
     ensure_finite(rows.data, name, ensure_all_finite)
     return rows
 
@@ -156,11 +160,17 @@ def sparse_distances(x: Any, y: Any, squared: bool) -> Array:
     np.maximum(result, 0, out=result)
     if same:
         result = _mirrored(result)
-        np.fill_diagonal(result, 0)
+        fill_diagonal(result)
     if not squared:
         np.sqrt(result, out=result)
     with np.errstate(over="ignore", under="ignore"):
         return np.ldexp(result, exponent * (2 if squared else 1)) if exponent else result
+
+
+def fill_diagonal(distances: Array) -> None:
+    """0 for a row and itself, but for a row with NaN."""
+    diagonal = distances.diagonal()
+    np.fill_diagonal(distances, np.where(np.isnan(diagonal), diagonal, 0))
 
 
 def _scaled(rows: Any, exponent: int) -> Any:

@@ -203,6 +203,7 @@ def _search_infinite(x: Array, y: Array, metric: str, values: Array, indices: Ar
     if PRODUCT_KINDS[metric] != "sqeuclidean":
         return
     rows = np.flatnonzero(np.isnan(matmul(x, np.zeros(x.shape[1], x.dtype))))
+    rows = rows[~np.isnan(x[rows]).any(axis=1)]
     if not len(rows):
         return
     some_values, some_indices = values[rows], indices[rows]
@@ -229,7 +230,7 @@ def _search_tiny(
     least_sq: float,
 ) -> None:
     """Queries and neighbours so near to 0 that |y|^2 - 2 x.y underflows, by their distances."""
-    rows = np.flatnonzero(values.max(axis=1) < least)
+    rows = np.flatnonzero(values.min(axis=1) < least)
     rows = rows[vecdot(x[rows], x[rows]) < least_sq] if len(rows) else rows
     if len(rows):
         found = topk_of_values(x[rows], y, values.shape[1], "euclidean", sorted, {}, x.dtype)
@@ -289,7 +290,7 @@ def value_blocks(
             values = np.ascontiguousarray(values_of(x[row : row + n_queries], block), dtype)
             if has_zeros:
                 same = np.arange(max(row, first), min(row + values.shape[0], first + n_rows))
-                same = same[~np.isnan(values[same - row, same - first])]
+                same = same[values[same - row, same - first] < 0.5]  # no zeros, no NaN
                 values[same - row, same - first] = 0
             yield row, first, values
 

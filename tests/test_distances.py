@@ -1,6 +1,7 @@
 """cdist and pdist, every metric: numbers, options, layouts, hostile values, errors."""
 
 import functools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -571,3 +572,60 @@ def test_weights_of_zero():
     x = np.ones((2, 3))
     assert np.isnan(fm.cdist(x, x, "correlation", w=[0, 0, 0])[0, 1])
     assert np.isnan(fm.cdist(np.ones((1, 0)), np.ones((1, 0)), "correlation")).all()
+
+
+def test_large_weights_of_small_powers():
+    """A power may lose its bits before a weight makes it count."""
+    rng = np.random.default_rng(3)
+    x = (rng.standard_normal((30, 4)) * 1e-5).astype(np.float32)
+    y = x + (rng.standard_normal(x.shape) * 3e-7).astype(np.float32)
+    wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
+    for p, w in ((7, 1e35), (7, 1e10), (4, 1e36), (3, 1e30)):
+        weights = np.full(4, w)
+        exact = scipy_distance.cdist(wide_x, wide_y, "minkowski", p=p, w=weights)
+        result = fm.cdist(x, y, "minkowski", p=p, w=weights)
+        np.testing.assert_allclose(result, exact, rtol=1e-5)
+    found = fm.cdist([[0.0]], [[-7.5e-202]], "euclidean", w=[9.2e59])
+    np.testing.assert_allclose(found, np.sqrt(9.2e59) * 7.5e-202, rtol=1e-14)
+    assert fm.cdist([[5e-324, 0]], [[0, 0]], "euclidean", w=[1, 1]) == 5e-324
+    with np.errstate(over="ignore"):
+        assert fm.cdist([[98.0, 1e200]], [[0.0, 0.0]], "euclidean", w=[np.inf, 1]) == np.inf
+
+
+def test_features_of_weight_zero_do_not_count(rng):
+    x = rng.standard_normal((3, 5))
+    for first in (1e18, 2.0):
+        x[:, 0] = first
+        exact = scipy_distance.cdist(x[:, 1:], x[::-1, 1:], "correlation", w=[1, 2, 1, 1])
+        result = fm.cdist(x, x[::-1], "correlation", w=[0, 1, 2, 1, 1])
+        np.testing.assert_allclose(result, exact, rtol=1e-13, atol=1e-15)
+    x[1, 1:] = -1
+    assert np.isnan(fm.cdist(x, x, "correlation", w=[0, 0.7, 0.16, 0.6, 0.3])[1]).all()
+
+
+def test_sums_of_many_features_may_overflow(rng):
+    x = (rng.uniform(-1, 1, (3, 64)) * 8e37).astype(np.float32)
+    np.testing.assert_allclose(
+        fm.cdist(x, x / 2, "braycurtis"),
+        fm.cdist(x.astype(np.float64), x.astype(np.float64) / 2, "braycurtis"),
+        rtol=1e-6,
+    )
+    x = rng.uniform(-1, 1, (3, 4)).astype(np.float32)
+    weights = [1e38, 1e38, 3e38, 3e38]
+    for metric in ("braycurtis", "hamming", "canberra"):
+        exact = fm.cdist(x.astype(np.float64), -x.astype(np.float64), metric, w=weights)
+        with np.errstate(over="ignore"):
+            exact = exact.astype(np.float32)
+        np.testing.assert_allclose(fm.cdist(x, -x, metric, w=weights), exact, rtol=1e-6)
+
+
+def test_what_is_mended_takes_little_memory():
+    x = np.full((2000, 4), 1e-30, np.float32) * np.arange(2000, dtype=np.float32)[:, None]
+    out = np.empty((2000, 2000), np.float32)
+    tracemalloc.start()
+    try:
+        fm.cdist(x, x[::-1], "euclidean", w=np.ones(4), out=out)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(out[5, 0], 2 * 1994e-30, rtol=1e-6)

@@ -453,6 +453,17 @@ def test_rows_near_zero(dtype):
             assert not found.distances.any()
 
 
+def test_what_is_near_zero_does_not_depend_on_k(rng):
+    y = (rng.standard_normal((6, 5)) * 1e-30).astype(np.float32)
+    x = (rng.standard_normal((1, 5)) * 1e-30).astype(np.float32)
+    database = np.vstack([y, np.ones((1, 5), np.float32)])
+    for k in range(1, 8):
+        found = fm.topk(x, database, k)
+        exact = fm.cdist(x, database)[0]
+        assert_same_bits(found.indices[0], np.argsort(exact, kind="stable")[:k])
+        assert_same_bits(found.distances[0], np.sort(exact)[:k])
+
+
 @pytest.mark.parametrize("kind", ["int8", "uint8", "bool", "int64", "float16"])
 def test_products_of_narrow_numbers(kind):
     rows = np.full((2, 16385), 100).astype(kind)
@@ -494,6 +505,16 @@ def test_weights(rng):
         found = fm.topk(x, x, 3, metric, w=w)
         order = np.argsort(scipy_distance.cdist(x, x, metric, w=w), axis=1)[:, :3]
         assert_same_bits(found.indices, order)
+
+
+def test_zeros_are_as_far_from_themselves_however_they_are_searched():
+    x = np.array([[1.0, 2.0], [0.0, 0.0]])
+    for rows in (x, sparse.csr_array(x)):
+        for options in ({}, {"w": None}):
+            found = fm.topk(rows, rows, 2, "cosine", **options)
+            np.testing.assert_allclose(found.distances, [[0, 1], [1, 1]], atol=1e-15)
+            assert_same_bits(found.indices, np.array([[0, 1], [0, 1]]))
+    assert fm.pairwise.radius_neighbors(x, x, 0.5, "cosine").indices.tolist() == [0]
 
 
 def test_nan_of_any_dtype():

@@ -314,3 +314,19 @@ def test_callable(rng):
     x, y = rng.random((5, 3)), rng.random((6, 3))
     result = fm.pairwise_distances(x, y, lambda a, b: np.abs(a - b).max())
     np.testing.assert_allclose(result, fm.cdist(x, y, "chebyshev"))
+
+
+def test_sparse_rows_as_their_arrays(rng):
+    """What is stored twice adds up in its own dtype; NaN stays NaN."""
+    twice = sparse.csr_array(([True, True, True], [0, 0, 1], [0, 2, 3]), shape=(2, 2))
+    small = sparse.csr_array(([np.int8(100), np.int8(100)], [0, 0], [0, 2, 2]), shape=(2, 2))
+    bad = sparse.csr_array([[np.nan, 1.0], [2.0, 0.0]])
+    for rows in (twice, small, bad):
+        before = rows.data.copy()
+        for metric in ("euclidean", "manhattan", "cosine"):
+            result = fm.pairwise_distances(rows, metric=metric, ensure_all_finite=False)
+            dense = fm.pairwise_distances(rows.toarray(), metric=metric, ensure_all_finite=False)
+            np.testing.assert_allclose(result, dense, rtol=1e-6)
+        assert_same_bits(rows.data, before)
+    with pytest.raises(TypeError, match="'euclidean' with w takes no sparse rows"):
+        fm.pairwise_distances(bad, w=[1, 1])

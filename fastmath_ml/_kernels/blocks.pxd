@@ -1,7 +1,5 @@
 # The matrix product by blocks, and what a product is.
 
-from fastmath_ml._kernels.pool cimport OUT_OF_MEMORY
-
 # Computes a tile of C and finishes its elements in registers or in the L1 cache: tile_product of
 # tile.h and what comes behind it. `x` is a const operands[real]*.
 ctypedef void (*finishing_tile)(Py_ssize_t rows, Py_ssize_t cols, const void* x, void* c,

@@ -38,7 +38,9 @@ from fastmath_ml._kernels.convert cimport (
 from fastmath_ml._kernels.depth_slices cimport multiply_slices, sliced_product
 from fastmath_ml._kernels.gram cimport gram_product, multiply_gram
 from fastmath_ml._kernels.mirror cimport mirror_block
-from fastmath_ml._kernels.pool cimport parallel_for, raise_flag, thread_count, thread_scratch
+from fastmath_ml._kernels.pool cimport (
+    OUT_OF_MEMORY, parallel_for, raise_flag, thread_count, thread_scratch,
+)
 from fastmath_ml._kernels.prefetch cimport bring_lines, prefetch_l2
 from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.tile cimport (

@@ -147,16 +147,15 @@ def finish(cnp.ndarray keys, cnp.ndarray indices, bint sorted):
 
 
 cdef bint is_odd(const real* values, Py_ssize_t k, real least) noexcept:
-    cdef Py_ssize_t i, n_below = 0
+    cdef Py_ssize_t i
     for i in range(k):
-        if values[i] != values[i]:
+        if not values[i] >= least:
             return True
-        n_below += values[i] < least
-    return n_below == k
+    return False
 
 
 def has_odd_rows(cnp.ndarray values, double least):
-    """Whether a row of values (n_queries, k), C-ordered, has a NaN or only what is below least."""
+    """Whether a row of values (n_queries, k), C-ordered, has a NaN or something below least."""
     cdef Py_ssize_t row, k = cnp.PyArray_DIM(values, 1)
     cdef const char* at = <const char*>cnp.PyArray_DATA(values)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(values)

@@ -1,7 +1,7 @@
 # The matrix product as other kernels of the same CPU level call it.
 from libc.stdlib cimport llabs
 
-from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY, Product
+from fastmath_ml._kernels.blocks cimport Product
 
 # C = finish((row_scale A) (B col_scale)); the result as that of multiply_blocks.
 cdef int multiply(const Product* product) except -1 nogil

@@ -21,7 +21,9 @@ from fastmath_ml._kernels.convert cimport (
 from fastmath_ml._kernels.matvec cimport (
     DOT_SEGMENT, LONG_DOT, MAX_VECTORS, VectorProduct, dot, multiply_vector,
 )
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, raise_flag, thread_scratch
+from fastmath_ml._kernels.pool cimport (
+    OUT_OF_MEMORY, ordered_reduce, parallel_for, raise_flag, thread_scratch,
+)
 from fastmath_ml._kernels.simd cimport vlanes
 from fastmath_ml._kernels.sums cimport add_array, add_number
 

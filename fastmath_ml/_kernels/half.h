@@ -93,11 +93,6 @@ template <class Half> FM_INLINE void vstore_half(Half *p, vec<float> x) {
     *reinterpret_cast<half_lanes *>(p) =
         __builtin_convertvector(narrow_bits(float_bits(x.v), Half{}), half_lanes);
 }
-template <class Half> FM_INLINE void vstore_half_partial(Half *p, vec<float> x, ptrdiff_t n) {
-    Half copy[FASTMATH_ML_VECTOR_BYTES / 4];
-    vstore_half(copy, x);
-    memcpy(p, copy, size_t(n) * sizeof(Half));
-}
 
 }  // namespace fm
 

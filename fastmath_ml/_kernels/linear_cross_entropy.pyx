@@ -28,9 +28,9 @@ cimport numpy as cnp
 from fastmath_ml._kernels.cross_entropy_across cimport (
     BLOCK_STEPS, Loss, Slab, is_dense, slab_bytes, slab_gradient, slab_losses, slab_statistics,
 )
-from fastmath_ml._kernels.gemm cimport OUT_OF_MEMORY, Product, multiply
+from fastmath_ml._kernels.gemm cimport Product, multiply
 from fastmath_ml._kernels.plain cimport data_of
-from fastmath_ml._kernels.pool cimport parallel_for, thread_scratch
+from fastmath_ml._kernels.pool cimport OUT_OF_MEMORY, parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.transpose cimport pack_panel
 

@@ -27,8 +27,9 @@ from cython cimport floating as real
 from libc.math cimport sqrt
 from libc.string cimport memset
 
-from fastmath_ml._kernels.blocks cimport OUT_OF_MEMORY
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, raise_flag, thread_scratch
+from fastmath_ml._kernels.pool cimport (
+    OUT_OF_MEMORY, ordered_reduce, parallel_for, raise_flag, thread_scratch,
+)
 from fastmath_ml._kernels.simd cimport (
     ceil_div, vec, vlanes, vload_partial, vmul_add, vset, vstore_partial,
 )

@@ -21,12 +21,10 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.blocks cimport (
-    OUT_OF_MEMORY, Product, multiply_blocks, multiply_gram_alone,
-)
+from fastmath_ml._kernels.blocks cimport Product, multiply_blocks, multiply_gram_alone
 from fastmath_ml._kernels.convert cimport AS_COMPUTED, FLOAT32
 from fastmath_ml._kernels.plain cimport Axis, plain_kind, split_axis
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.pool cimport OUT_OF_MEMORY, ordered_reduce, parallel_for, thread_scratch
 from fastmath_ml._kernels.simd cimport ceil_div
 from fastmath_ml._kernels.sums cimport add_array
 

@@ -18,12 +18,11 @@ from fastmath_ml._kernels.convert cimport (
     UINT16, UINT32, UINT64, cpu_has_vnni, element_bytes,
 )
 from fastmath_ml._kernels.gemm cimport (
-    OUT_OF_MEMORY, Product, dot_ns, is_dot, is_small_tile, multiply, multiply_dot,
-    multiply_or_raise,
+    Product, dot_ns, is_dot, is_small_tile, multiply, multiply_dot, multiply_or_raise,
 )
 from fastmath_ml._kernels.matvec cimport VectorProduct, multiply_symmetric
 from fastmath_ml._kernels.overlap cimport overlaps
-from fastmath_ml._kernels.pool cimport parallel_for, raise_flag
+from fastmath_ml._kernels.pool cimport OUT_OF_MEMORY, parallel_for, raise_flag
 
 cnp.import_array()
 

@@ -97,10 +97,12 @@ def key_of(value, inside=(), names=()):
         if value in inside:
             return value.__code__
         names = names_of(value.__code__)
+        within = (*inside, value)
         parts = sorted(captured(value).items())
-        frozen = tuple((name, key_of(part, (*inside, value), names)) for name, part in parts)
-        defaults = tuple(map(key_of, value.__defaults__ or ()))
-        named = tuple((name, key_of(part)) for name, part in (value.__kwdefaults__ or {}).items())
+        frozen = tuple((name, key_of(part, within, names)) for name, part in parts)
+        defaults = tuple(key_of(part, within, names) for part in value.__defaults__ or ())
+        options = (value.__kwdefaults__ or {}).items()
+        named = tuple((name, key_of(part, within, names)) for name, part in options)
         return value.__code__, defaults, named, frozen
     if (
         isinstance(value, python_types.ModuleType)
