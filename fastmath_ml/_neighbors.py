@@ -109,7 +109,10 @@ def topk(
     >>> indices
     array([[0, 2]])
     """
-    x, y = two_sets(X, Y)
+    return _nearest(*two_sets(X, Y), k, metric, sorted, kwds)
+
+
+def _nearest(x: Any, y: Any, k: Any, metric: Any, sorted: bool, kwds: dict[str, Any]) -> TopK:
     k = count(k, "k", 1, y.shape[0], ", the number of rows of Y")
     if kwds.get("w", 0) is None:
         kwds.pop("w")
@@ -272,7 +275,7 @@ def pairwise_distances_argmin_min(
         assert_finite(y, "Y")
     if axis == 0:
         x, y = y, x
-    distances, indices = topk(x, y, 1, metric, **options)
+    distances, indices = _nearest(x, y, 1, metric, True, options)
     return indices[:, 0], distances[:, 0]
 
 

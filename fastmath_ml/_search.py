@@ -149,7 +149,7 @@ def topk_of_products(
         _distances_again(queries, y, values, indices, metric)
         least_sq = 0.0 if kind == "cosine" or integers else LEAST_SQUARES[work.char] * x.shape[1]
         least = least_sq if metric == "sqeuclidean" else least_sq**0.5
-        if has_odd_rows(values, least):
+        if has_odd_rows(values, queries, least, least_sq):
             _search_tiny(queries, y, metric, sorted, values, indices, least, least_sq)
             if sorted:
                 _put_nan_last(values, indices)
@@ -203,7 +203,7 @@ def _search_infinite(x: Array, y: Array, metric: str, values: Array, indices: Ar
     if PRODUCT_KINDS[metric] != "sqeuclidean":
         return
     rows = np.flatnonzero(np.isnan(matmul(x, np.zeros(x.shape[1], x.dtype))))
-    rows = rows[~np.isnan(x[rows]).any(axis=1)]
+    rows = rows[~np.isnan(x[rows]).any(axis=1)] if len(rows) else rows
     if not len(rows):
         return
     some_values, some_indices = values[rows], indices[rows]

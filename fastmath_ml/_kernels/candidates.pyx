@@ -146,23 +146,40 @@ def finish(cnp.ndarray keys, cnp.ndarray indices, bint sorted):
         raise MemoryError("topk: no scratch memory")
 
 
-cdef bint is_odd(const real* values, Py_ssize_t k, real least) noexcept:
+# ---- rows of the result that need care ----
+
+cdef bint is_odd(const real* values, Py_ssize_t k, const char* x, Py_ssize_t n_features,
+                 Py_ssize_t step, double least, double least_sq) noexcept:
     cdef Py_ssize_t i
+    cdef bint is_near = False
+    cdef double element
     for i in range(k):
-        if not values[i] >= least:
+        if values[i] != values[i]:
             return True
-    return False
+        is_near |= values[i] < least
+    if is_near:
+        for i in range(n_features):
+            element = (<const real*>(x + i * step))[0]
+            if element * element >= least_sq:
+                return False
+    return is_near
 
 
-def has_odd_rows(cnp.ndarray values, double least):
-    """Whether a row of values (n_queries, k), C-ordered, has a NaN or something below least."""
-    cdef Py_ssize_t row, k = cnp.PyArray_DIM(values, 1)
+def has_odd_rows(cnp.ndarray values, cnp.ndarray x, double least, double least_sq):
+    """Whether a row of values (n_queries, k), C-ordered, has a NaN, or a value below least where
+    the query, a row of x of the same dtype, has no element whose square is at least least_sq.
+    """
+    cdef Py_ssize_t row, k = cnp.PyArray_DIM(values, 1), n_features = cnp.PyArray_DIM(x, 1)
+    cdef Py_ssize_t x_row = cnp.PyArray_STRIDE(x, 0), step = cnp.PyArray_STRIDE(x, 1)
     cdef const char* at = <const char*>cnp.PyArray_DATA(values)
-    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(values)
+    cdef const char* query = <const char*>cnp.PyArray_DATA(x)
+    cdef bint is_float = cnp.PyArray_ITEMSIZE(values) == 4
     for row in range(cnp.PyArray_DIM(values, 0)):
-        if size == 4:
-            if is_odd(<const float*>(at + row * k * size), k, <float>least):
+        if is_float:
+            if is_odd(<const float*>at + row * k, k, query + row * x_row, n_features, step, least,
+                      least_sq):
                 return True
-        elif is_odd(<const double*>(at + row * k * size), k, least):
+        elif is_odd(<const double*>at + row * k, k, query + row * x_row, n_features, step, least,
+                    least_sq):
             return True
     return False
