@@ -21,7 +21,7 @@
 #
 # PYTHON=python3.13 VENV=.venv313 takes another interpreter and keeps its environment apart.
 # ARGS='--only softmax --threads 1' is handed to the benchmarks. JOBS is the number of processes that
-# run tests side by side.
+# run tests side by side, by default as many as there are CPUs.
 
 # make before 3.82, which macOS has, knows no .SHELLFLAGS: recipes with loops or pipes are STRICT.
 SHELL := /bin/bash
@@ -35,7 +35,7 @@ endif
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-JOBS ?= 2
+JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PY = $(abspath $(VENV))/bin/python
 PIP = $(PY) -m pip --disable-pip-version-check install --quiet
 PYTEST = $(PY) -m pytest -q

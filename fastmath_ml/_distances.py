@@ -329,9 +329,7 @@ def pairwise_distances(
     array([[0., 7.],
            [7., 0.]])
     """
-    if not any(ensure_all_finite is each for each in (True, False)) and (
-        ensure_all_finite != "allow-nan"
-    ):
+    if ensure_all_finite not in (True, False, "allow-nan"):
         raise ValueError(
             f"ensure_all_finite is {ensure_all_finite!r}; expected True, False or 'allow-nan'"
         )
@@ -339,6 +337,8 @@ def pairwise_distances(
         if isinstance(metric, str) and metric == "precomputed":
             return _precomputed(X, Y, ensure_all_finite, out)
         name = metric.lower() if isinstance(metric, str) else ""
+        if kwds.get("w", 0) is None:
+            kwds.pop("w")
         if name in NAMED and "w" not in kwds:
             return NAMED[name](X, Y, ensure_all_finite, out, **kwds)
         if is_sparse(X) or is_sparse(Y):

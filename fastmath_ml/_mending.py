@@ -41,9 +41,8 @@ def mend_power_sums(name: str, x: Array, y: Array, weights: Array, p: float, out
         inside = (part >= low) & (part < np.inf)
         if inside.all():
             continue
-        i, j = np.divmod(
-            np.flatnonzero(~inside), out.shape[1]
-        )  # np.nonzero takes six times as long
+        # np.nonzero takes six times as long.
+        i, j = np.divmod(np.flatnonzero(~inside), out.shape[1])
         values = part[i, j]
         strange: Any = values == values if is_partial else x_finite[first + i] & y_finite[j]
         if zeros_are_exact:

@@ -102,8 +102,11 @@ def prepare(name: str, x: Array, y: Array, options: dict[str, Any]) -> Prepared:
             weights = 1 / variances if n_features else weights
         name = "euclidean"
     inverse = None
-    if name == "mahalanobis":
-        inverse = _inverse_covariance(options, x, y) if n_features else np.zeros((1, 1))
+    if name == "mahalanobis" and n_features:
+        inverse = _inverse_covariance(options, x, y)
+    elif name == "mahalanobis":
+        inverse = np.zeros((1, 1))
+        options.pop("VI", None)
     _no_more(options, name)
     if inverse is not None:
         return of_mahalanobis(x, y, inverse)

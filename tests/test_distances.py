@@ -494,7 +494,8 @@ def test_mahalanobis_of_odd_matrices():
         np.testing.assert_array_equal(fm.cdist(zeros, ones, "mahalanobis", VI=matrix), exact)
     huge = fm.cdist(zeros, ones[:1], "mahalanobis", VI=np.full((2, 2), 1e308))
     np.testing.assert_allclose(huge, 2e154)
-    assert not fm.cdist(np.ones((2, 0)), np.ones((3, 0)), "mahalanobis").any()
+    for options in ({}, {"VI": np.ones((0, 0))}):
+        assert not fm.cdist(np.ones((2, 0)), np.ones((3, 0)), "mahalanobis", **options).any()
 
 
 def scipy_of(x, metric, **options):

@@ -507,6 +507,12 @@ def test_weights(rng):
         assert_same_bits(found.indices, order)
 
 
+def test_no_weights_are_no_option():
+    x = np.array([[1.0, 2.0], [0.0, 0.0]])
+    result = fm.pairwise_distances(x, metric="cosine", w=None)
+    assert_same_bits(result, fm.pairwise_distances(x, metric="cosine"))
+
+
 def test_zeros_are_as_far_from_themselves_however_they_are_searched():
     x = np.array([[1.0, 2.0], [0.0, 0.0]])
     for rows in (x, sparse.csr_array(x)):
