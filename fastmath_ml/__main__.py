@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 import fastmath_ml as fm
 
-from ._selftest import self_test
-from ._selftest.base import Outcome
+from ._selftest import Outcome, self_test
 
 
 def print_config() -> None:

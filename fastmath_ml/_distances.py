@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ._arrays import as_array, as_result, check_out, is_sparse, ready, receives
 from ._kernels.bits import condense
 from ._metric_forms import Prepared
-from ._metrics import ALIASES, BOOLEAN, ESTIMATES, canonical, prepare, similarity_dtype
+from ._metrics import ALIASES, BOOLEAN, canonical, estimate_of, prepare, similarity_dtype
 from ._named_distances import NAMED
 from ._options import count
 from ._rows import EnsureFinite, check_features, check_finite, check_shape
@@ -104,11 +104,10 @@ def cdist(
         )
     if callable(metric):
         return _custom(xa, xb, metric, kwargs, out)
-    if xb is xa and metric in ALIASES and ALIASES[metric] in ESTIMATES:
+    option, estimate = estimate_of(metric)
+    if xb is xa and option is not None and kwargs.get(option) is None:
         # From both sets, as in SciPy, also where they are one.
-        option, estimate = ESTIMATES[ALIASES[metric]]
-        if kwargs.get(option) is None:
-            kwargs[option] = estimate(np.concatenate([xa, xa]))
+        kwargs[option] = estimate(np.concatenate([xa, xa]))
     prepared, dtype = _prepare(xa, xb, metric, dict(kwargs), ("XA", "XB"))
     return _matrix(prepared, (len(xa), len(xb)), dtype, out, xa, xb)
 
@@ -365,7 +364,7 @@ def pairwise_distances(
             x, y = _missing_to_nan(x, y, kwds)
             squared = kwds.pop("squared", False)
             kwds.pop("copy", None)
-        option, _ = ESTIMATES.get(ALIASES.get(name, ""), (None, None))
+        option, _ = estimate_of(metric)
         if option is not None and kwds.get(option) is None and y is not x:
             # What is estimated from both sets would let one set's rows change another's result.
             raise ValueError(

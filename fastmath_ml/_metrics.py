@@ -63,11 +63,15 @@ OPTIONS = {
 
 def canonical(metric: str) -> str:
     """The name that the metric has here; ValueError if nobody knows it."""
-    name = ALIASES.get(metric.lower().removeprefix("test_"))
+    name = ALIASES.get(_plain_name(metric))
     if name is None:
         known = ", ".join(sorted(set(ALIASES.values())))
         raise ValueError(f"metric is {metric!r}; expected a function or one of {known}")
     return name
+
+
+def _plain_name(metric: str) -> str:
+    return metric.lower().removeprefix("test_")
 
 
 def similarity_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
@@ -197,3 +201,9 @@ def inverse_covariance_of(rows: Array) -> Array:
 
 # What a metric estimates from the rows where it is not given: the option and how.
 ESTIMATES = {"seuclidean": ("V", variances_of), "mahalanobis": ("VI", inverse_covariance_of)}
+
+
+def estimate_of(metric: Any) -> tuple[Any, Any]:
+    """What a metric by any of its names estimates; (None, None) where that is nothing."""
+    name = ALIASES.get(_plain_name(metric)) if isinstance(metric, str) else None
+    return ESTIMATES.get(name or "", (None, None))

@@ -114,8 +114,6 @@ def topk(
 
 def _nearest(x: Any, y: Any, k: Any, metric: Any, sorted: bool, kwds: dict[str, Any]) -> TopK:
     k = count(k, "k", 1, y.shape[0], ", the number of rows of Y")
-    if kwds.get("w", 0) is None:
-        kwds.pop("w")
     metric = checked_metric(metric, kwds)
     dtype = result_dtype(x, y)
     fused = isinstance(metric, str) and metric in PRODUCT_KINDS and not kwds

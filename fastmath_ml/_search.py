@@ -19,7 +19,7 @@ from ._kernels.candidates import finish, has_odd_rows, take_values
 from ._kernels.pairwise import SAFE_SQUARES
 from ._kernels.row_pairs import pair_distances
 from ._kernels.topk import KINDS, search
-from ._metrics import ALIASES, ESTIMATES, similarity_dtype
+from ._metrics import estimate_of, similarity_dtype
 from ._rows import check_features, check_finite, check_shape
 from .linalg import matmul, vecdot
 
@@ -83,13 +83,16 @@ def result_dtype(x: Any, y: Any) -> np.dtype[Any]:
 
 
 def checked_metric(metric: Any, kwds: dict[str, Any]) -> Any:
+    """The metric; what stands for no weights is taken out of its parameters."""
+    if kwds.get("w", 0) is None:
+        kwds.pop("w")
     if callable(metric):
         return metric
     if not isinstance(metric, str):
         raise TypeError(f"metric is {metric!r}; expected a name or a function of two rows")
     if metric in SIMILARITIES and kwds:
         raise TypeError(f"metric {metric!r} takes no parameters; got {', '.join(kwds)}")
-    needed, _ = ESTIMATES.get(ALIASES.get(metric.lower(), ""), (None, None))
+    needed, _ = estimate_of(metric)
     if needed and kwds.get(needed) is None:
         raise ValueError(f"metric {metric!r} without {needed}; expected {needed}=, of all the data")
     return metric

@@ -282,7 +282,8 @@ def test_options_of_pairwise_distances(rng):
         assert_same_bits(fm.pairwise_distances(x, metric=metric), condensed)
         exact = scipy_distance.cdist(x, x, metric)
         np.testing.assert_allclose(fm.cdist(x, x, metric), exact, atol=1e-7)
-        assert_same_bits(fm.cdist(x, x, metric), fm.cdist(x, x.copy(), metric))
+        for name in (metric, metric.upper(), f"test_{metric}"):
+            assert_same_bits(fm.cdist(x, x, name), fm.cdist(x, x.copy(), metric))
     x[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         fm.pairwise_distances(x, y, "chebyshev")
