@@ -42,6 +42,7 @@ LEVEL_MODULES = [
     "losses",
     "linear_models",
     "power",
+    "projections",
     "sparse",
     "norms",
     "information",

@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import FloatArray
-from ._kernels.power import add_product, rotate_block
 from ._kernels.products import gram_plain, matmul_stack
+from ._kernels.projections import add_product, rotate_block
 from ._lapack import cholesky, eigh, inverse_of_triangle, svd
 from ._operators import product
 

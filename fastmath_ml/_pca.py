@@ -9,7 +9,7 @@ import numpy as np
 from ._arrays import FloatArray, as_array
 from ._eigen import fix_signs, tolerance
 from ._gram import gram_pairs, in_square_range
-from ._kernels.power import subtract_mean
+from ._kernels.moments import centre_and_scale
 from ._krylov import Small, make_rng, random_block
 from ._moments import features_of, moments_of, scatter_about_mean
 from ._operators import Dense, as_matrix, as_operator, check_finite, largest_entry
@@ -180,7 +180,8 @@ def _components(
     if n_rows < n_features:
         centred = rows if is_centred else np.empty(rows.shape, rows.dtype)
         if not is_centred:
-            subtract_mean(rows, mean, centred)
+            ones, dense = np.ones((1, n_features)), np.ascontiguousarray(rows)
+            centre_and_scale(dense[None], mean[None], ones, centred[None], False)
         start = random_block(rng, smaller, width, rows.dtype)
         found = best_triplets(Dense(centred.T), start, k, wanted, "auto", None, rng)
         return found.v * found.s.astype(rows.dtype), found.s, found.u

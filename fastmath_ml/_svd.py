@@ -24,7 +24,7 @@ import numpy as np
 from ._arrays import FloatArray
 from ._eigen import fix_signs, tolerance
 from ._gram import gram_of, gram_pairs, in_square_range
-from ._kernels.power import rotate_block
+from ._kernels.projections import rotate_block
 from ._krylov import (
     Pairs,
     Small,

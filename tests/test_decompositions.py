@@ -10,8 +10,8 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import fastmath_ml as fm
 from fastmath_ml import _lapack
-from fastmath_ml._kernels.power import add_product
 from fastmath_ml._kernels.products import symmetric_product
+from fastmath_ml._kernels.projections import add_product
 from fastmath_ml._krylov import extremal_pairs, orthonormalise, room_for_columns
 from fastmath_ml._operators import Dense
 

@@ -31,17 +31,20 @@ from libc.math cimport sqrt
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
-from fastmath_ml._kernels.convert cimport (
-    AS_COMPUTED, INT8, UINT8, cpu_has_vnni, element_bytes, fused_pair, pack_operand, pair, quad,
-    shift_bytes, step_elements, subtract_from_steps,
+from fastmath_ml._kernels.by_steps cimport (
+    MIRROR_DEPTH, is_gram, is_sliced, multiply_gram_as, multiply_sliced,
 )
-from fastmath_ml._kernels.depth_slices cimport multiply_slices, sliced_product
-from fastmath_ml._kernels.gram cimport gram_product, multiply_gram
+from fastmath_ml._kernels.convert cimport AS_COMPUTED, cpu_has_vnni, fused_pair, pair, quad
 from fastmath_ml._kernels.mirror cimport mirror_block
+from fastmath_ml._kernels.packing cimport (
+    FLOAT32_NUMBER, FLOAT64_NUMBER, FUSED_PAIR_NUMBER, PAIR_NUMBER, QUAD_NUMBER, SCRATCH_A,
+    SCRATCH_B, UINT32_NUMBER, UINT64_NUMBER, Plan, number, number_type, pack_a_block, pack_b_body,
+    pack_panels, shift_panels, with_terms_of,
+)
 from fastmath_ml._kernels.pool cimport (
     OUT_OF_MEMORY, parallel_for, raise_flag, thread_count, thread_scratch,
 )
-from fastmath_ml._kernels.prefetch cimport bring_lines, prefetch_l2
+from fastmath_ml._kernels.prefetch cimport bring_lines
 from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.tile cimport (
     even_height, keep, keep_packed, lines_asked, operands, tile_cols, tile_product, tile_rows,
@@ -51,20 +54,12 @@ from fastmath_ml._kernels.tiny_products cimport multiply_tiny, tiny_products
 
 from fastmath_ml._kernels import cpu
 
-ctypedef fused number:
-    float
-    double
-    uint32_t
-    uint64_t
-    pair
-    fused_pair
-    quad
-
 cdef enum:
     # Packed chunk of B: depth and bytes.
     CHUNK_DEPTH = 3072
     CHUNK_BYTES = 16 << 20
-    MIRROR_DEPTH = 64
+    # Panels of B that one call of its packing takes.
+    PACK_PANELS = 4
     # Panels start at cache lines of C where there are so many.
     ALIGNED_PANELS = 32
     SMALL_WORK = 64 * 64 * 64
@@ -79,197 +74,16 @@ cdef enum:
     # From so many bytes on A in place is prefetched, a tile ahead: 100 000 x 64 x 8 takes 2.8 ms in
     # place of 5.0. Where A is in some cache that costs up to a tenth.
     FAR_BYTES = 32 << 20
-    # Rows of B that are packed across its panels.
-    PACK_STEPS = 16
-    PACK_PANELS = 4
     # So many tiles of rows are one task, which packs the columns of B that it needs.
     FLAT_TILES = 8
     # Rows of A that begin at the same set of L1 crowd each other out: tiles that read it in place
     # take fewer of them than the set has ways. 4096 x 4096 x 16 takes 11.3 ms in place of 13.4.
     ALIASED_BYTES = 4096
     ALIASED_ROWS = 7
-    # Products in slices of the depth: the steps of a slice (with twice as many, rows of a power of
-    # two of bytes crowd the sets of L2), the bytes of A that a task reads at each of them, and from
-    # which sizes on and up to how many columns it pays.
-    SLICE_STEPS = 32
-    SLICE_BYTES = 8192
-    SLICED_ROWS = 64
-    SLICED_BYTES = 512 << 10
-    SLICED_COLS = 64
-    SCRATCH_B = 0
-    SCRATCH_A = 1
 
 # Bytes of the packed block of A, and of a square of C that is mirrored: a quarter of the L2 cache
 # of one core.
 cdef Py_ssize_t row_block_bytes = max(64 << 10, (cpu.cache_bytes()[1] or (512 << 10)) // 4)
-
-
-# Which `number` a product computes in.
-cdef enum number_type:
-    FLOAT32_NUMBER, FLOAT64_NUMBER, UINT32_NUMBER, UINT64_NUMBER
-    PAIR_NUMBER, FUSED_PAIR_NUMBER, QUAD_NUMBER
-
-
-# How one product is cut. The columns and the depth are those of the current chunk of B.
-cdef struct Plan:
-    const Product* product
-    Py_ssize_t depth_block
-    Py_ssize_t first_col, end_col
-    Py_ssize_t origin                           # panels start at origin + k * tile_cols
-    Py_ssize_t first_depth, end_depth
-    Py_ssize_t max_height                       # rows of a tile
-    Py_ssize_t row_block, n_row_blocks          # rows of a task
-    Py_ssize_t col_group                        # columns of a task or its squares, whole panels
-    void* packed_b                              # NULL: B is read in place, or:
-    quad* col_terms                             # of quads: a term for each column of B,
-    Py_ssize_t term_step                        # and from those of a depth block to the next's
-    bint flat                                   # each task packs its part of B
-    bint pack_a
-    bint bring_rows                             # A is read in place, and comes from memory
-    bint mirrored                               # compute one triangle and mirror it
-    bint shared                                 # packed panels of B serve as A, too
-    bint out_of_memory
-    number_type number
-
-
-cdef inline Py_ssize_t with_terms_of(Py_ssize_t depth, Py_ssize_t n_blocks,
-                                     number zero) noexcept nogil:
-    """Steps of packed memory: of quads there is a term behind them for each depth block."""
-    return depth + n_blocks if number is quad else depth
-
-
-cdef inline void shift_panel(const Product* p, Py_ssize_t first, floating* panel, Py_ssize_t width,
-                             Py_ssize_t stride, Py_ssize_t depth) noexcept nogil:
-    """Take the shifts from `first` on from what was packed for so many steps of the depth."""
-    cdef const floating* low = NULL
-    if p.low_shift != NULL:
-        low = <const floating*>p.low_shift + first
-    subtract_from_steps(panel, stride, width, depth, <const floating*>p.shift + first, low)
-
-
-cdef void pack_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_panel,
-                      Py_ssize_t first_depth, Py_ssize_t depth, number* to,
-                      number zero) noexcept nogil:
-    """Pack panels of the columns of B over a range of the depth, one panel after the other.
-
-    Across all panels for a few rows of B, then the next rows: B is read in long runs.
-    """
-    cdef const Product* p = plan.product
-    cdef Py_ssize_t size = element_bytes[p.b_type] if p.b_type else <Py_ssize_t>sizeof(number)
-    cdef Py_ssize_t width = tile_cols(zero), elements = step_elements(zero)
-    cdef Py_ssize_t slice_steps = PACK_STEPS if p.b_col == 1 else depth
-    cdef Py_ssize_t step = 0, steps, panel, col, row
-    cdef const char* b
-    cdef const char* ahead
-    cdef const number* scale = NULL
-    while step < depth:
-        steps = min(slice_steps, depth - step)
-        b = <const char*>p.b + (first_depth + step) * elements * p.b_depth * size
-        for panel in range(first_panel, end_panel):
-            col = max(plan.origin + panel * width, plan.first_col)
-            if p.col_scale != NULL:
-                scale = <const number*>p.col_scale + col
-            if plan.flat and p.b_col == 1:
-                # The rows that are packed next: the hardware does not foresee where they begin.
-                ahead = b + (steps * elements * p.b_depth + col * p.b_col) * size
-                for row in range(min(steps, depth - step - steps)):
-                    prefetch_l2(ahead + row * elements * p.b_depth * size)
-                    prefetch_l2(ahead + row * elements * p.b_depth * size + 64)
-            pack_operand(p.b_type, min(plan.origin + (panel + 1) * width, plan.end_col) - col,
-                         steps, p.last if first_depth + step + steps == p.depth else 0,
-                         b + col * p.b_col * size, p.b_col, p.b_depth, scale,
-                         to + (panel - first_panel) * width * depth + step * width, width, False)
-            if number is float or number is double:
-                if p.shift != NULL:
-                    shift_panel(p, col, to + (panel - first_panel) * width * depth + step * width,
-                                min(width, plan.end_col - col), width, steps)
-        step += steps
-
-
-cdef inline uint32_t row_shift(const Product* p) noexcept nogil:
-    """What is added to the elements of A, and alpha in convert.h."""
-    return 128 if p.a_type == INT8 else 0
-
-
-cdef inline uint32_t col_shift(const Product* p) noexcept nogil:
-    """What is taken from the elements of B, and beta in convert.h."""
-    return 128 if p.b_type == UINT8 else 0
-
-
-cdef inline uint32_t flipped_bits(uint32_t shift) noexcept nogil:
-    return shift * 0x01010101
-
-
-cdef void shift_panels(const Plan* plan, Py_ssize_t first_panel, Py_ssize_t end_panel,
-                       Py_ssize_t depth, quad* packed, quad* terms) noexcept nogil:
-    """Shift the bytes of panels of B that were packed for so many steps; their terms."""
-    cdef const Product* p = plan.product
-    cdef uint32_t alpha = row_shift(p), beta = col_shift(p)
-    cdef Py_ssize_t width = tile_cols(quad()), panel, cols, block, steps
-    for panel in range(end_panel - first_panel):
-        cols = plan.origin + (first_panel + panel) * width
-        cols = min(cols + width, plan.end_col) - max(cols, plan.first_col)
-        block = 0
-        while block < depth:
-            steps = min(plan.depth_block, depth - block)
-            shift_bytes(False, packed + (panel * depth + block) * width, cols, width, steps,
-                        flipped_bits(beta), -alpha, -alpha * beta * 4 * <uint32_t>steps,
-                        terms + block // plan.depth_block * plan.term_step + panel * width)
-            block += steps
-
-
-cdef void pack_b(Py_ssize_t begin, Py_ssize_t end, Plan* plan, number zero) noexcept nogil:
-    """Pack the panels [begin, end) of the current chunk of B."""
-    cdef Py_ssize_t depth = plan.end_depth - plan.first_depth, width = tile_cols(zero)
-    cdef number* to = <number*>plan.packed_b + begin * width * depth
-    pack_panels(plan, begin, end, plan.first_depth, depth, to, zero)
-    if number is quad:
-        shift_panels(plan, begin, end, depth, to, plan.col_terms + begin * width)
-
-
-cdef void pack_b_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
-    cdef Plan* plan = <Plan*>context
-    if plan.number == FLOAT32_NUMBER:
-        pack_b(begin, end, plan, <float>0)
-    elif plan.number == FLOAT64_NUMBER:
-        pack_b(begin, end, plan, <double>0)
-    elif plan.number == UINT32_NUMBER:
-        pack_b(begin, end, plan, <uint32_t>0)
-    elif plan.number == UINT64_NUMBER:
-        pack_b(begin, end, plan, <uint64_t>0)
-    elif plan.number == PAIR_NUMBER:
-        pack_b(begin, end, plan, pair())
-    elif plan.number == FUSED_PAIR_NUMBER:
-        pack_b(begin, end, plan, fused_pair())
-    else:
-        pack_b(begin, end, plan, quad())
-
-
-cdef void pack_a_block(Plan* plan, Py_ssize_t first_row, Py_ssize_t end_row,
-                       Py_ssize_t first_depth, Py_ssize_t depth, number* to, quad* terms,
-                       number zero) noexcept nogil:
-    """Pack rows of A over a depth block, one after the other in panels of the tiles' heights.
-
-    terms: of quads, for each row.
-    """
-    cdef const Product* p = plan.product
-    cdef Py_ssize_t size = element_bytes[p.a_type] if p.a_type else <Py_ssize_t>sizeof(number)
-    cdef Py_ssize_t steps = first_depth * step_elements(zero), row = first_row, rows
-    cdef const number* scale = NULL
-    while row < end_row:
-        rows = even_height(end_row - row, plan.max_height)
-        if p.row_scale != NULL:
-            scale = <const number*>p.row_scale + row
-        pack_operand(p.a_type, rows, depth, p.last if first_depth + depth == p.depth else 0,
-                     <const char*>p.a + (row * p.a_row + steps * p.a_depth) * size,
-                     p.a_row, p.a_depth, scale, to + (row - first_row) * depth, rows, True)
-        if number is float or number is double:
-            if p.shift != NULL:
-                shift_panel(p, row, to + (row - first_row) * depth, rows, rows, depth)
-        if number is quad:
-            shift_bytes(True, to + (row - first_row) * depth, rows, rows, depth,
-                        flipped_bits(row_shift(p)), col_shift(p), 0, terms + row - first_row)
-        row += rows
 
 
 cdef inline Py_ssize_t tile_height(const Plan* plan, Py_ssize_t row, Py_ssize_t end,
@@ -613,88 +427,6 @@ cdef int multiply_as(const Product* p, number_type computed, number zero) except
     return 0
 
 
-# ---- operands by steps of the depth ----
-
-cdef inline bint is_by_steps(const Product* p) noexcept nogil:
-    """Whether steps of the depth are rows of memory on both sides, and nothing is done to them."""
-    return (p.a_row == 1 and p.a_depth != 1 and p.b_col == 1 and p.computed == FLOATING
-            and p.shift == NULL
-            and p.a_type == AS_COMPUTED and p.b_type == AS_COMPUTED
-            and p.row_scale == NULL and p.col_scale == NULL and p.finish == NULL)
-
-
-cdef struct Slices:
-    const Product* product
-    Py_ssize_t task_rows
-    bint out_of_memory
-
-
-cdef void multiply_slices_as(Py_ssize_t row, Slices* slices, floating zero) noexcept nogil:
-    cdef const Product* p = slices.product
-    cdef sliced_product[floating] x
-    x.n_rows, x.n_cols, x.depth = min(slices.task_rows, p.n_rows - row), p.n_cols, p.depth
-    x.depth_block = depth_block_of(sizeof(floating))
-    x.a, x.a_depth = <const floating*>p.a + row, p.a_depth
-    x.b, x.b_depth = <const floating*>p.b, p.b_depth
-    x.c, x.c_row = <floating*>p.c + row * p.c_row, p.c_row
-    x.steps = SLICE_STEPS
-    x.accumulate = p.accumulate
-    x.sums = NULL
-    if p.accumulate or x.depth > x.depth_block:
-        x.sums = <floating*>thread_scratch(SCRATCH_A, x.n_rows * x.n_cols * sizeof(floating))
-        if x.sums == NULL:
-            raise_flag(&slices.out_of_memory)
-            return
-    multiply_slices(x)
-
-
-cdef void slices_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:
-    cdef Slices* slices = <Slices*>context
-    cdef Py_ssize_t task
-    for task in range(begin, end):
-        if slices.product.itemsize == 4:
-            multiply_slices_as(task * slices.task_rows, slices, <float>0)
-        else:
-            multiply_slices_as(task * slices.task_rows, slices, <double>0)
-
-
-cdef bint is_sliced(const Product* p) noexcept nogil:
-    """Whether multiply_sliced is for it."""
-    return (not p.symmetric and is_by_steps(p)
-            and p.n_cols <= SLICED_COLS and p.n_rows >= SLICED_ROWS
-            and p.n_rows * p.depth * p.itemsize >= SLICED_BYTES)
-
-
-cdef int multiply_sliced(const Product* p) except -1 nogil:
-    cdef Slices slices
-    cdef Py_ssize_t n_tasks = ceil_div(p.n_rows * p.itemsize, SLICE_BYTES)
-    if thread_count() > 1:
-        n_tasks = max(n_tasks, min(2 * thread_count(), p.n_rows // SLICED_ROWS))
-    slices.product = p
-    # Whole lines of the cache of rows of memory.
-    slices.task_rows = ceil_div(ceil_div(p.n_rows, n_tasks), 16) * 16
-    slices.out_of_memory = False
-    parallel_for(ceil_div(p.n_rows, slices.task_rows), 1,
-                 p.n_rows * <double>p.depth * p.n_cols * p.itemsize / 400.0, slices_body, &slices)
-    return OUT_OF_MEMORY if slices.out_of_memory else 0
-
-
-cdef int multiply_gram_as(const Product* p, bint from_float, const void* shift, double* sums,
-                          floating zero) noexcept nogil:
-    cdef gram_product[floating] g
-    g.n, g.depth, g.depth_block = p.n_cols, p.depth, depth_block_of(sizeof(floating))
-    g.x, g.x_row, g.from_float = p.a, p.a_depth, from_float
-    g.shift, g.sums = <const floating*>shift, sums
-    g.packed = <floating*>thread_scratch(SCRATCH_B, ceil_div(g.n, tile_cols(zero)) * tile_cols(zero)
-                                         * min(g.depth, g.depth_block) * sizeof(floating))
-    g.c, g.c_row, g.accumulate = <floating*>p.c, p.c_row, p.accumulate
-    if g.packed == NULL:
-        return OUT_OF_MEMORY
-    multiply_gram(g)
-    mirror_block(g.c, g.c_row, 0, g.n, 0, g.n)
-    return 0
-
-
 cdef int multiply_gram_alone(const Product* p, bint from_float, const void* shift,
                              double* sums) noexcept nogil:
     if p.itemsize == 4:
@@ -702,20 +434,10 @@ cdef int multiply_gram_alone(const Product* p, bint from_float, const void* shif
     return multiply_gram_as(p, from_float, shift, sums, <double>0)
 
 
-cdef inline bint is_gram(const Product* p) noexcept nogil:
-    """Whether one thread has all of it, the panels of a depth block stay in its L2, and tiles of
-    a panel's rows are not low. The bits are those of the other ways: the depth blocks are the same.
-    """
-    cdef Py_ssize_t width = tile_cols(<float>0) if p.itemsize == 4 else tile_cols(<double>0)
-    return (p.symmetric and is_by_steps(p) and p.depth > MIRROR_DEPTH and thread_count() == 1
-            and p.n_cols * depth_block_of(p.itemsize) * p.itemsize <= 2 * row_block_bytes
-            and 2 * width > tile_rows(<float>0))
-
-
 cdef int multiply_blocks(const Product* p) except -1 nogil:
     if is_sliced(p):
         return multiply_sliced(p)
-    if is_gram(p):
+    if is_gram(p, 2 * row_block_bytes):
         return multiply_gram_alone(p, False, NULL, NULL)
     if p.computed == FLOATING:
         if p.itemsize == 4:
