@@ -72,7 +72,7 @@ def linear(
             f"weight has shape {weights.shape}; expected (out_features, {x.shape[-1]}) or "
             f"({x.shape[-1]},) for input of shape {x.shape}"
         )
-    if activation not in ACTIVATIONS:
+    if not isinstance(activation, str | None) or activation not in ACTIVATIONS:
         names = ", ".join(map(repr, ACTIVATIONS))
         raise ValueError(f"activation is {activation!r}; expected one of {names}")
     arrays = [x, weights]

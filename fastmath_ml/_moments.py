@@ -176,7 +176,10 @@ def _is_ours(array: npt.NDArray[Any], dtype: Any) -> bool:
     real = kind.kind in "biu" or (kind.kind == "f" and kind.itemsize <= 8)
     if array.size == 0 or not (real or kind.name == "bfloat16"):
         return False
-    return dtype is None or (np.dtype(dtype).kind == "f" and np.dtype(dtype).itemsize <= 8)
+    if dtype is None:
+        return True
+    wanted: np.dtype[Any] = np.dtype(dtype)
+    return wanted.kind == "f" and wanted.itemsize <= 8 and wanted.isnative
 
 
 def _by_numpy(name: str, array: Any, dtype: Any, out: Any, options: dict[str, Any]) -> Any:

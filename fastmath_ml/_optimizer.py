@@ -56,6 +56,8 @@ class Optimizer:
         for name, value in (("foreach", foreach), ("fused", fused)):
             if value is not None and not isinstance(value, (bool, np.bool_)):
                 raise TypeError(f"{name} is {value!r}; expected None or a bool")
+        if foreach and fused:
+            raise ValueError("foreach and fused are both True; expected one of them at most")
         options = _checked_options(options)
         self._is_single = isinstance(params, np.ndarray)
         self._rule = rule

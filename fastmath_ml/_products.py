@@ -140,6 +140,8 @@ def _common_types(
     wanted, as floats may, is converted here.
     """
     result = np.result_type(a.dtype, b.dtype) if dtype is None else np.dtype(dtype)
+    if dtype is not None and not result.isnative:
+        raise TypeError(f"dtype is {result!r}; expected one in the machine's byte order")
     result = result.newbyteorder("=")
     if not (_is_computable(a.dtype) and _is_computable(b.dtype) and _is_computable(result)):
         raise TypeError(f"no kernel for {a.dtype} and {b.dtype} to {result}")

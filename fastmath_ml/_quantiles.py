@@ -153,7 +153,8 @@ def _quantiles(
     ]
     whole = parts[0] if len(parts) == 1 else np.stack(parts) if parts else np.empty(0)
     whole = whole.reshape(q.shape + kept)
-    return as_result(whole[()] if target is None else whole, result_dtype, target)
+    is_scalar = target is None and not keepdims
+    return as_result(whole[()] if is_scalar else whole, result_dtype, target)
 
 
 def _is_ours(array: Array) -> bool:
@@ -365,7 +366,9 @@ def quantile(
     -----
     Elements are selected as for `median`, a pass for each q; five and more of them (nine, of lines
     of 2^18 and more elements) sort a copy of the line. Places and weights are computed in float64
-    also where `a` is float32. Booleans, and integers beyond 2^53, are left to NumPy.
+    also where `a` is float32. Booleans, and integers beyond 2^53, are left to NumPy. A place that
+    falls on an element gives this element, and one beside an infinite element that or NaN, where
+    NumPy's interpolation gives NaN for both.
 
     References
     ----------

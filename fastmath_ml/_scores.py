@@ -61,7 +61,8 @@ def _scaled(
     x, is_flipped = lines_of(array, axes)
     count, means, variances = moments_of(x, True, omit)
     with np.errstate(divide="ignore", invalid="ignore"):
-        deviations = np.sqrt(variances * (count / np.maximum(count - ddof, 0)))
+        freedom = np.where(count > ddof, count - ddof, np.nan)
+        deviations = np.sqrt(variances * (count / freedom))
         eps = _eps_of(floating(array.dtype, "x"))
         is_zero = deviations <= np.abs(eps * means)
         divisors = np.where(is_zero, constant, deviations)
@@ -378,7 +379,7 @@ def average(
     products = np.multiply(array, factors, dtype=dtype)
     with np.errstate(over="ignore"):
         result = mean(products, axes, np.result_type(dtype, np.float64), **options)
-        result = np.asarray(result * (count / total)).astype(dtype)[()]
+        result = np.asarray(result / total * count).astype(dtype)[()]
         total = np.asarray(total).astype(dtype)[()]
     return (result, total) if returned else result
 

@@ -3,8 +3,9 @@
 What the kernels do not take (complex, longdouble, empty or large matrices, subclasses, bad shapes)
 goes to the namesake in numpy.linalg, which computes or raises. So do single matrices with a NaN or
 an infinity in the functions that do not iterate. Those that do raise the error for an iteration
-that does not converge: so does NumPy mostly, but LAPACK's SVD of a 3 x 3 matrix with an infinity
-was seen to run for ever, and eigh of [[nan, 1], [1, 1]] to give -1.41 and 1.41.
+that does not converge, whatever the size and dtype: so does NumPy mostly, but LAPACK's SVD of a
+3 x 3 matrix with an infinity was seen to run for ever, and eigh of [[nan, 1], [1, 1]] to give -1.41
+and 1.41.
 """
 
 from __future__ import annotations
@@ -66,6 +67,21 @@ def complete(
 def lacks_numbers(x: Array) -> Array:
     """Which matrices of a stack hold a NaN or an infinity."""
     return np.asarray(~np.isfinite(x).all(axis=(-2, -1)))
+
+
+def check_converges(a: Any, failure: str, triangle: str = "") -> None:
+    """LinAlgError where LAPACK would iterate on a NaN or an infinity; of one triangle, L or U."""
+    if has_override(a):
+        return
+    x = np.asarray(a)
+    if x.ndim < 2 or not (x.dtype.kind in "fc" or x.dtype.name == "bfloat16"):
+        return
+    finite = np.isfinite(x)
+    if triangle and not finite.all():
+        unread = np.tri(*x.shape[-2:]) == 0
+        finite |= unread if triangle == "L" else np.swapaxes(unread, -1, -2)
+    if not finite.all():
+        raise np.linalg.LinAlgError(failure)
 
 
 def unary(

@@ -14,7 +14,7 @@ from ._kernels.small import (
     qr_plain,
     svd_plain,
 )
-from ._small_gate import has_override, is_small, lacks_numbers, small_arrays, unary
+from ._small_gate import check_converges, has_override, small_arrays, unary
 
 __all__ = ["eigh", "eigvalsh", "lstsq", "pinv", "qr", "svd"]
 
@@ -27,6 +27,7 @@ SVDResult: Any = type(np.linalg.svd(np.eye(1)))
 _NO_VALUE: Any = np._NoValue
 EIGH_FAILURE = "Eigenvalues did not converge"
 SVD_FAILURE = "SVD did not converge"
+LSTSQ_FAILURE = "SVD did not converge in Linear Least Squares"
 
 
 def qr(a: npt.ArrayLike, mode: Literal["reduced", "complete", "r", "raw"] = "reduced") -> Any:
@@ -144,6 +145,7 @@ def eigh(a: npt.ArrayLike, UPLO: str = "L") -> Any:
     if result is None:
 
         def from_numpy(x: Any) -> Any:
+            check_converges(x, EIGH_FAILURE, "U" if upper else "L")
             return LAPACK.eigh(x, "U" if upper else "L")
 
         result = unary(a, eigh_plain, from_numpy, (upper, True), failure=EIGH_FAILURE)
@@ -187,6 +189,7 @@ def eigvalsh(a: npt.ArrayLike, UPLO: str = "L") -> Any:
         return result
 
     def from_numpy(x: Any) -> Any:
+        check_converges(x, EIGH_FAILURE, "U" if upper else "L")
         return LAPACK.eigvalsh(x, "U" if upper else "L")
 
     return unary(a, eigh_plain, from_numpy, (upper, False), failure=EIGH_FAILURE)
@@ -253,6 +256,7 @@ def svd(
     if result is None:
 
         def from_numpy(x: Any) -> Any:
+            check_converges(x, SVD_FAILURE)
             return LAPACK.svd(x, full_matrices, compute_uv)
 
         result = unary(
@@ -330,6 +334,7 @@ def pinv(
             return result
 
     def from_numpy(x: Any) -> Any:
+        check_converges(x, SVD_FAILURE)
         return LAPACK.pinv(x, rcond, hermitian, rtol=rtol)
 
     arrays = small_arrays((a, "a"))
@@ -406,6 +411,7 @@ def lstsq(a: npt.ArrayLike, b: npt.ArrayLike, rcond: float | None = None) -> Any
     """
     arrays = small_arrays((a, "a"), (b, "b"))
     if arrays is None:
+        check_converges(a, LSTSQ_FAILURE)
         return LAPACK.lstsq(a, b, rcond)
     x, y = arrays
     is_vector = y.ndim == 1
@@ -417,8 +423,8 @@ def lstsq(a: npt.ArrayLike, b: npt.ArrayLike, rcond: float | None = None) -> Any
         cutoff = float(rcond) if 0 < rcond < 1 else unit / 2  # as LAPACK's gelsd
     parts = lstsq_plain(x, columns, cutoff)
     if parts is None:
-        if is_small(x) and lacks_numbers(x).any() and x.shape[:1] == columns.shape[:1]:
-            raise np.linalg.LinAlgError("SVD did not converge in Linear Least Squares")
+        if x.shape[:1] == columns.shape[:1]:
+            check_converges(x, LSTSQ_FAILURE)
         return LAPACK.lstsq(x, y, rcond)
     solution, residuals, rank, s = parts
     n_rows, n_cols = x.shape

@@ -182,6 +182,8 @@ OPTIONS = [
     {"order": "X"},
     {"subok": False},
     {"subok": True},
+    {"subok": None},
+    {"dtype": ">f8"},
     {"signature": "dd->d"},
     {"signature": "ii->i"},
     {"where": True},

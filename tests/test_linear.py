@@ -173,6 +173,7 @@ def test_nan_and_infinity():
         ((np.ones((2, 3)), np.ones((2, 2, 3))), {}, ValueError, "weight has shape"),
         ((np.ones((2, 3)), np.ones((2, 3)), np.ones(3)), {}, ValueError, "bias has shape"),
         ((np.ones((2, 3)), np.ones((2, 3))), {"activation": "swish"}, ValueError, "swish"),
+        ((np.ones((2, 3)), np.ones((2, 3))), {"activation": ["relu"]}, ValueError, "activation"),
         ((np.ones((2, 3)), np.ones((2, 3))), {"out": np.ones(3)}, ValueError, "out has shape"),
         ((np.ones((2, 3)) * 1j, np.ones((2, 3))), {}, TypeError, "input has dtype complex"),
         ((np.ma.ones((2, 3)), np.ones((2, 3))), {}, TypeError, "input is a masked array"),

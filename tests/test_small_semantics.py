@@ -2,6 +2,7 @@
 
 import inspect
 
+import ml_dtypes
 import numpy as np
 import pytest
 from helpers import LAYOUTS, assert_same_bits, layout
@@ -228,6 +229,37 @@ def test_nan_and_infinity(name, hostile, n, rng):
         for x, y, z in zip(ours, expected, parts(getattr(fm.linalg, name)(clean)), strict=True):
             assert_same_bits(x[7], y[7])
             assert_same_bits(x[others], z[others])
+
+
+@pytest.mark.parametrize("name", ["eigh", "eigvalsh", "svd", "pinv", "lstsq"])
+@pytest.mark.parametrize("char", ["f", "d", "D", "bfloat16"])
+def test_nan_and_infinity_where_lapack_computes(name, char, rng):
+    """Matrices beyond the kernels' size or dtype."""
+    dtype = ml_dtypes.bfloat16 if char == "bfloat16" else char
+    for n in (3, 40):
+        clean = dominant(rng, 1, n)[0]
+        clean = clean + clean.T
+        for hostile in (np.nan, np.inf):
+            a = clean.astype(dtype)
+            a[n - 1, 0] = hostile
+            args = (a, np.ones(n)) if name == "lstsq" else (a,)
+            with pytest.raises(np.linalg.LinAlgError, match="did not converge"):
+                getattr(fm.linalg, name)(*args)
+            if name == "svd":
+                with pytest.raises(np.linalg.LinAlgError, match="did not converge"):
+                    fm.linalg.svd(a, hermitian=True)
+
+
+@pytest.mark.parametrize("n", [3, 40])
+def test_the_other_triangle_is_not_read(n, rng):
+    clean = dominant(rng, 1, n)[0]
+    clean = clean + clean.T
+    for triangle, unread in (("L", (0, n - 1)), ("U", (n - 1, 0))):
+        a = clean.copy()
+        a[unread] = np.nan
+        assert_same_bits(fm.linalg.eigvalsh(a, triangle), fm.linalg.eigvalsh(clean, triangle))
+        for x, y in zip(fm.linalg.eigh(a, triangle), fm.linalg.eigh(clean, triangle), strict=True):
+            assert_same_bits(x, y)
 
 
 def test_nan_and_infinity_in_two_operands(rng):

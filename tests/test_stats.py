@@ -434,6 +434,40 @@ def test_describe(rng, dtype, bias):
     assert np.isnan(S.describe(x).skewness[1])
 
 
+def test_infinities_are_not_left_out(dtype):
+    """A mean that is not finite takes no element for a missing one."""
+    for spread, axis in ((1, None), (5, 0)):
+        x = np.arange(2050.0 * spread).reshape(2050, spread).astype(dtype)
+        x[:2] = [[np.inf], [-np.inf]]
+        x[7] = np.nan
+        with np.errstate(invalid="ignore"):
+            assert np.isnan(S.nanvar(x, axis)).all()
+            assert np.isnan(S.nanstd(x, axis)).all()
+            z = S.zscore(x, axis, nan_policy="omit")
+        assert np.isnan(z).all()
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(S.nanvar(np.array([np.inf], dtype), ddof=-1))
+
+
+def test_degrees_of_freedom_that_are_no_number():
+    assert np.isnan(S.var([1.0, 2.0, 4.0], ddof=np.nan))
+    with np.errstate(all="ignore"):
+        assert np.isnan(S.zscore([1.0, 2.0], ddof=2)).all()
+
+
+def test_average_by_tiny_weights():
+    for weights in ([1e-310, 1e-310], [1e-320, 3e-320]):
+        expected = np.average([1.0, 2.0], weights=weights)
+        np.testing.assert_allclose(S.average([1.0, 2.0], weights=weights), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["mean", "var", "nanstd"])
+def test_dtypes_in_another_byte_order(name):
+    for function in (getattr(S, name), getattr(np, name)):
+        with pytest.raises(TypeError, match="byte"):
+            function(np.ones(3), dtype=np.dtype("f4").newbyteorder())
+
+
 def test_average(rng, dtype):
     a = rng.random((4, 5, 6)).astype(dtype)
     cases = [(None, a * 2), (1, a[0, :, 0]), ((0, 2), a[:, 0]), ((2, 0), a[:, 0].T), (-1, None)]

@@ -74,9 +74,9 @@ FM_INLINE void sweep_line(const T *x, ptrdiff_t n, double shift, double &count, 
     const wide s = vset(shift), zero, one = vset(1.0);
     wide d[4], q[4], c[4];
     const auto take = [&](wide value, int k) __attribute__((always_inline)) {
+        const mask<double> bad = visnan(value);  // before a shift that is not finite makes NaN
         if (SQUARES) value = value - s;
         if (OMIT) {
-            const mask<double> bad = visnan(value);
             value = vselect(bad, zero, value);
             c[k] = c[k] + vselect(bad, zero, one);
         }
@@ -90,8 +90,8 @@ FM_INLINE void sweep_line(const T *x, ptrdiff_t n, double shift, double &count, 
     double tail_d = 0, tail_q = 0;
     ptrdiff_t tail_n = 0;
     for (; i < n; i++) {
+        if (OMIT && x[i] != x[i]) continue;
         const double value = SQUARES ? double(x[i]) - shift : double(x[i]);
-        if (OMIT && value != value) continue;
         tail_n++;
         tail_d += value;
         tail_q += value * value;
@@ -192,9 +192,9 @@ FM_INLINE void sweep_columns(const T *x, ptrdiff_t stride, ptrdiff_t n_rows, ptr
 #pragma GCC unroll 4
             for (ptrdiff_t r = 0; r < n; r++) {
                 wide value = load(group + r * stride + col);
+                const mask<double> bad = visnan(value);
                 if (SQUARES) value = value - off;
                 if (OMIT) {
-                    const mask<double> bad = visnan(value);
                     value = vselect(bad, zero, value);
                     count = count + vselect(bad, zero, one);
                 }
@@ -298,8 +298,8 @@ inline void emit(const moment_task &t, ptrdiff_t at, const moment &m) {
     }
     if (t.variance) {
         const double freedom = m.n - t.ddof;
-        double variance = m.m2 / (freedom > 0 ? freedom : 0);
-        if (!(freedom > 0)) {
+        double variance = m.m2 / (freedom < 0 ? 0 : freedom);
+        if (freedom <= 0) {
             raise_flag(t.is_short);
             if (t.omit) variance = NAN;
         }

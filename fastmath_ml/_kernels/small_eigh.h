@@ -175,12 +175,12 @@ static int small_eigh(const T *a, bool upper, T *w, T *v, ptrdiff_t n, ptrdiff_t
     batch *x = scratch, *d = x + n * n + LANES, *e = d + n, *tau = e + n, *work = tau + n;
     batch *z = v ? work + 2 * n : nullptr;
     load_block(a, n * n, count, n * n, x);
-    batch_mask bad = mand(not_finite(x, n * n), first_lanes(count));
-    int status = many(bad) ? SMALL_NOT_FINITE : 0;
-    clear_where(bad, x, n * n);
     if (upper) mirror_upper(x, n);
     for (ptrdiff_t i = 0; i < n; i++)
         for (ptrdiff_t j = i + 1; j < n; j++) x[i * n + j] = batch();
+    batch_mask bad = mand(not_finite(x, n * n), first_lanes(count));
+    int status = many(bad) ? SMALL_NOT_FINITE : 0;
+    clear_where(bad, x, n * n);
     const batch scale = scale_to_one(x, n * n);
     tridiagonalise(x, n, d, e, tau, work);
     if (z) form_basis(x, n, tau, work, z);
