@@ -32,10 +32,10 @@ def custom_distances(
     X: npt.ArrayLike,
     Y: npt.ArrayLike | None,
     metric: Metric,
+    kwds: dict[str, Any] | None = None,
     *,
     condensed: bool = False,
     out: Any = None,
-    **kwds: Any,
 ) -> Any:
     """metric(x_i, y_j, **kwds) for all pairs of rows.
 
@@ -44,6 +44,7 @@ def custom_distances(
     are float32, float16, int8 or uint8, else float64. Where it raises, its exception comes out and
     `out` is as before.
     """
+    kwds = kwds or {}  # not **kwds: the metric may have a parameter of any name
     x = as_array(X, "X")
     y = x if Y is None else as_array(Y, "Y")
     dtype = np.result_type(similarity_dtype(x.dtype, "X"), similarity_dtype(y.dtype, "Y"))

@@ -81,7 +81,7 @@ def gradient_descent(
         A box for all problems, a pair per variable, None for no bound. Each step is clipped to it.
     callback : callable, optional
         Called in Python as ``callback(result)`` every `callback_every` iterations and at the end;
-        raising StopIteration ends the descent with that result.
+        a true return value ends the descent with that result, and so does raising StopIteration.
     callback_every : int, optional
         How many iterations are computed between two calls of `callback`.
     momentum : float, optional
@@ -170,7 +170,7 @@ def gradient_descent(
         result = descent.result(starts.shape, dtype)
         if callback is not None:
             try:
-                callback(result)
+                is_end = bool(callback(result)) or is_end
             except StopIteration:
                 return result
         if is_end:

@@ -74,7 +74,9 @@ def cdist(
     correlation, dice, sokalsneath), as in SciPy; so is jensenshannon for a row that adds up to 0.
 
     The relative error of cityblock, canberra, minkowski and the sums of braycurtis is at most about
-    :math:`(n + 8)\,\varepsilon` for up to 128 features and grows with n / 128 beyond. For
+    :math:`(n + 8)\,\varepsilon` for up to 128 features and grows with n / 128 beyond; that of
+    minkowski, whose last root is the power 1/p, also with the logarithm of the sum: 60
+    :math:`\varepsilon` for sums near the ends of the range. For
     euclidean see `euclidean_distances`, for cosine `cosine_similarity`: its error is absolute. Sums
     of powers that float32 would not hold are computed in float64. mahalanobis transforms the rows
     in float64 before they are subtracted: its error is absolute, relative to their lengths then. An
@@ -105,7 +107,7 @@ def cdist(
     if callable(metric):
         return _custom(xa, xb, metric, kwargs, out)
     option, estimate = estimate_of(metric)
-    if xb is xa and option is not None and kwargs.get(option) is None:
+    if xb is xa and option is not None and kwargs.get(option) is None and xa.shape[1]:
         # From both sets, as in SciPy, also where they are one.
         kwargs[option] = estimate(np.concatenate([xa, xa]))
     prepared, dtype = _prepare(xa, xb, metric, dict(kwargs), ("XA", "XB"))
@@ -237,7 +239,7 @@ def _custom(x: Array, y: Array | None, metric: Any, options: dict[str, Any], out
     if _compiles(metric, x, x if y is None else y):
         from ._custom import custom_distances
 
-        return custom_distances(x, y, metric, out=out, **options)
+        return custom_distances(x, y, metric, options, out=out)
     x_rows = _as_function_takes(x, metric)
     y_rows = x_rows if y is None else _as_function_takes(y, metric)
     target = check_out(out, (len(x_rows), len(y_rows)), np.dtype(np.float64))
@@ -254,7 +256,7 @@ def _custom_condensed(x: Array, metric: Any, options: dict[str, Any], out: Any, 
     if _compiles(metric, x):
         from ._custom import custom_distances
 
-        return custom_distances(x, None, metric, condensed=True, out=out, **options)
+        return custom_distances(x, None, metric, options, condensed=True, out=out)
     target = check_out(out, (n,), np.dtype(np.float64))
     result = np.empty(n)
     x = _as_function_takes(x, metric)

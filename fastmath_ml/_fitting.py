@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arrays import as_array, computing_dtype, contiguous, ready
+from ._krylov import make_rng
 from ._linear_models import LinearLoss, feature_matrix, row_weights
 from ._optimizer import Optimizer
 from ._options import checked
@@ -281,7 +282,7 @@ def fit(
 
         name, options, usual_lr = METHODS[method]
         optimizer = getattr(optim, name)([coef, bias], given.get("lr", usual_lr), **options)
-        generator = np.random.default_rng(rng)
+        generator = make_rng(rng)
         return _fit_by_steps(
             problem,
             coef,
@@ -311,5 +312,8 @@ def encode_labels(y: Any) -> tuple[Array, Array]:
             present = np.bincount(numbers) > 0
             classes = (np.flatnonzero(present) + lowest).astype(labels.dtype)
             return classes, (np.cumsum(present) - 1)[numbers]
-    classes, numbers = np.unique(labels, return_inverse=True)
+    try:
+        classes, numbers = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(f"y has labels that have no order ({error}); expected one kind") from None
     return classes, numbers.reshape(labels.shape)

@@ -250,7 +250,7 @@ class _Basis:
         width = self.coupling.shape[1]
         return values, s, np.linalg.norm(product(self.coupling, s[-width:]), axis=0)
 
-    def pairs(self, values: Small, s: Small) -> tuple[FloatArray, FloatArray]:
+    def pairs(self, s: Small) -> tuple[FloatArray, FloatArray]:
         """Ritz vectors, and what A makes of them beyond themselves."""
         dtype = self.v.dtype
         vectors = product(self.v[:, : self.filled], s.astype(dtype))
@@ -341,7 +341,7 @@ def extremal_pairs(
         scale = max(scale, float(np.abs(values).max()))
         off = excess(values[wanted], residuals[wanted], scale)
         if is_whole or is_last or off <= 1:
-            vectors, rest = basis.pairs(values[wanted], s[:, wanted])
+            vectors, rest = basis.pairs(s[:, wanted])
             coordinates = None if was_cut else s[:, wanted]
             found = values[wanted], residuals[wanted]
             return Pairs(*found, vectors, rest, coordinates, basis.n_products, scale)

@@ -124,6 +124,8 @@ def row_weights(sample_weight: Any, n_rows: int, dtype: np.dtype[Any]) -> Array 
     if weight.shape != (n_rows,):
         raise ValueError(f"sample_weight has shape {weight.shape}; expected ({n_rows},)")
     computing_dtype(weight.dtype, "sample_weight")
+    if not (weight >= 0).all() or np.isinf(weight).any():
+        raise ValueError("sample_weight has a number below 0, infinity or NaN; expected weights")
     if not weight.sum(dtype=np.float64) != 0:
         raise ValueError("sample_weight sums to 0; expected weights of which some are positive")
     return contiguous(weight, dtype)

@@ -24,7 +24,7 @@ def mend_power_sums(name: str, x: Array, y: Array, weights: Array, p: float, out
     """`out` has the distances of one of `_metric_forms.POWER_SUMS`; p counts for minkowski."""
     if not out.size or not np.isfinite(weights).all():  # what is infinite then is so by definition
         return
-    order = p if name == "minkowski" else 2.0
+    order = p if name == "minkowski" else 1.0 if name == "cityblock" else 2.0
     limits = np.finfo(out.dtype)
     # A power may have lost bits before a large weight made it count.
     least_sum = float(limits.smallest_normal) / float(limits.eps) * x.shape[1]
@@ -57,8 +57,9 @@ def mend_power_sums(name: str, x: Array, y: Array, weights: Array, p: float, out
 def _mend_pairs(
     name: str, x: Array, y: Array, i: Any, j: Any, weights: Array, order: float, out: Array
 ) -> None:
-    """out[i, j] once more; the distance of equal rows is right."""
+    """out[i, j] once more; 0 where no feature that counts differs."""
     differ = (x[i] != y[j])[:, weights > 0].any(axis=1)
+    out[i[~differ], j[~differ]] = 0
     i, j = i[differ], j[differ]
     found = _power_sums(x[i], y[j], weights, order, name == "nan_euclidean")
     with np.errstate(over="ignore", under="ignore"):
@@ -108,17 +109,29 @@ def _power_sums(x: Array, y: Array, weights: Array, order: float, is_partial: bo
     """(sum of w |x - y|^p)^(1/p) of pairs of rows; is_partial: nan_euclidean."""
     with np.errstate(all="ignore"):
         x, y = x.astype(np.float64), y.astype(np.float64)
-        sizes, unit = np.abs(x - y), 1.0
-        if not np.isfinite(sizes).all():
-            sizes, unit = np.abs(x / 4 - y / 4), 4.0
+        sizes, unit = np.abs(x - y), np.ones(len(x))
+        large = np.isinf(sizes).any(axis=1)
+        if large.any():
+            sizes[large], unit[large] = np.abs(x[large] / 4 - y[large] / 4), 4.0
         missing = np.isnan(sizes) if is_partial else None
         if missing is not None:
             sizes[missing] = 0
         sizes[:, weights == 0] = 0
+        # Each with its weight, in units of the largest: mantissas and exponents go apart.
+        exponents = 0
+        if order >= 1:
+            sizes, exponents = np.frexp(sizes)
+            roots, root_exponents = np.frexp(weights ** (1 / order))
+            sizes, exponents = sizes * roots, exponents + root_exponents
+            weights = np.ones(1)
+            exponents[sizes == 0] = np.iinfo(exponents.dtype).min // 2
+            top = exponents.max(axis=1)
+            sizes = np.ldexp(sizes, exponents - top[:, None])
         largest = sizes.max(axis=1)
         scale = np.where(largest > 0, largest, 1)
         sums = ((sizes / scale[:, None]) ** order * weights).sum(axis=1)
         if missing is not None:
             n_features = sizes.shape[1]
             sums *= n_features / (n_features - missing.sum(axis=1))
-        return np.asarray(sums ** (1 / order) * scale * unit)
+        found = sums ** (1 / order) * scale * unit
+        return np.asarray(np.ldexp(found, top) if order >= 1 else found)

@@ -110,17 +110,38 @@ def of_cosine(x: Array, y: Array) -> Prepared:
 
 
 def centred(rows: Array, weights: Array | None = None) -> Array:
-    """Rows minus their (weighted) means, in float64; a constant row becomes exactly 0."""
+    """Rows minus their (weighted) means, in float64; a constant row becomes exactly 0.
+
+    Rows near the end of its range are scaled.
+    """
     first = 0 if weights is None else int(np.argmax(weights > 0))
     with np.errstate(invalid="ignore"):
-        shifted = rows.astype(np.float64, order="C") - rows[:, first : first + 1]
+        wide = rows.astype(np.float64, order="C")
+        if largest_size(wide) > 1e300:
+            wide[np.abs(wide).max(axis=1) > 1e300] *= 2.0**-64
+        shifted = wide - wide[:, first : first + 1]
         if weights is not None:
             shifted[:, weights == 0] = 0
         if weights is None:
             means = shifted.sum(axis=1) / max(1, shifted.shape[1])
         else:
             means = (shifted * weights).sum(axis=1) / weights.sum()
-        return np.asarray((shifted - means[:, None]).astype(rows.dtype))
+        return np.asarray(shifted - means[:, None])
+
+
+def narrowed(rows: Array, dtype: np.dtype[Any]) -> Array:
+    """Rows of float64 in this dtype, those that would leave its range divided by a power of two."""
+    if rows.dtype == dtype:
+        return rows
+    low, high = 1e-18, 1e18  # far from float32's ends: what is rounded there does not count
+    if rows.size:
+        sizes = np.abs(rows).max(axis=1)
+        odd = np.flatnonzero((sizes > 0) & np.isfinite(sizes) & ~((sizes > low) & (sizes < high)))
+        if len(odd):
+            rows = rows.copy()
+            rows[odd] = np.ldexp(rows[odd], -np.frexp(sizes[odd])[1][:, None])
+    with np.errstate(under="ignore"):
+        return rows.astype(dtype)
 
 
 def of_mahalanobis(x: Array, y: Array, inverse: Array) -> Prepared:
@@ -153,10 +174,11 @@ def _factor_of(matrix: Array) -> Array | None:
 
     The matrix is scaled to a diagonal of ones first: features of any units lose nothing.
     """
-    scale = np.sqrt(np.maximum(matrix.diagonal(), 0))
-    scale[scale == 0] = 1
-    if not np.isfinite(matrix).all():
+    diagonal = matrix.diagonal()
+    if not np.isfinite(matrix).all() or (diagonal < 0).any() or matrix[diagonal == 0].any():
         return None
+    scale = np.sqrt(diagonal)
+    scale[scale == 0] = 1
     scaled = matrix / scale / scale[:, None]
     try:
         return np.asarray(scale[:, None] * np.linalg.cholesky(scaled))
@@ -209,6 +231,14 @@ def _fits_float32(weights: Array | None) -> bool:
     return bool((inside | (weights == 0) | ~np.isfinite(weights)).all())
 
 
+def near_one(weights: Array) -> Array:
+    """Weights whose common factor does not count, divided by a power of two."""
+    largest = float(weights.max(initial=0))
+    if not 0 < largest < np.inf:
+        return weights
+    return np.asarray(np.ldexp(weights, -int(np.frexp(largest)[1])))
+
+
 def distributions(rows: Array) -> Array:
     """Rows divided by their sums; NaN where one is 0. Layout does not change the order of a sum."""
     rows = np.ascontiguousarray(rows)
@@ -218,10 +248,12 @@ def distributions(rows: Array) -> Array:
 
 def of_elements(name: str, x: Array, y: Array, weights: Array | None, p: float) -> Prepared:
     narrow = x.dtype
+    if name == "braycurtis" and weights is not None:
+        weights = near_one(weights)
     if narrow == np.float32 and not (_fits_float32(weights) and p <= MOST_NARROW_POWER):
         wide_x, wide_y = both(lambda rows: rows.astype(np.float64), x, y)
         return _widened(of_elements(name, wide_x, wide_y, weights, p), narrow)
-    squared = name == "sqeuclidean"
+    squared, is_weighted = name == "sqeuclidean", weights is not None
     kind = KINDS["euclidean" if squared else name]
     total = float(x.shape[1])
     if name == "jensenshannon":
@@ -238,11 +270,12 @@ def of_elements(name: str, x: Array, y: Array, weights: Array | None, p: float) 
         weights = np.ones(x.shape[1])
     elif name == "hamming":
         total = float(weights.sum())
+    is_mended = name in POWER_SUMS or (name == "cityblock" and is_weighted)
     exact, weights = weights, contiguous(weights, x.dtype)
 
     def fill(x: Rows, y: Rows, out: Array) -> None:
         metric_distances(x[0], y[0], weights, kind, p, total, squared, out)
-        if name in POWER_SUMS:
+        if is_mended:
             mend_power_sums(name, x[0], y[0], exact, p, out)
         elif name in ("braycurtis", "canberra") and narrow == np.float32:
             _mend_large(x[0], y[0], out)
@@ -299,6 +332,7 @@ def of_weighted_bits(name: str, x: Array, y: Array, weights: Array) -> Prepared:
 
     Each is a sum of its own, of weights that are not negative, and 0 where it has no term.
     """
+    weights = near_one(weights)
 
     def rows_of(rows: Array) -> Rows:
         bits = rows.astype(bool, copy=False)

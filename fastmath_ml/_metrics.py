@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import computing_dtype
+from ._arrays import as_array, computing_dtype
 from ._kernels.bits import KINDS as BIT_KINDS
 from ._metric_forms import (
     Prepared,
     both,
     centred,
+    narrowed,
+    near_one,
     of_bits,
     of_cosine,
     of_elements,
@@ -21,6 +23,7 @@ from ._metric_forms import (
     of_mahalanobis,
     of_weighted_bits,
 )
+from ._options import number
 
 Array = npt.NDArray[Any]
 
@@ -102,8 +105,8 @@ def prepare(name: str, x: Array, y: Array, options: dict[str, Any]) -> Prepared:
         x, y = both(lambda rows: rows.astype(np.float64), x, y)
     if name == "seuclidean":
         with np.errstate(divide="ignore"):  # 0 / 0 is NaN there, as in SciPy
-            variances = _variances(options, x, y)
-            weights = 1 / variances if n_features else weights
+            weights = 1 / _variances(options, x, y) if n_features else weights
+            options.pop("V", None)
         name = "euclidean"
     inverse = None
     if name == "mahalanobis" and n_features:
@@ -115,14 +118,15 @@ def prepare(name: str, x: Array, y: Array, options: dict[str, Any]) -> Prepared:
     if inverse is not None:
         return of_mahalanobis(x, y, inverse)
     if name in ("cosine", "correlation"):
-        if weights is not None:  # their common factor does not count
-            weights = weights / (float(weights.max(initial=0)) or 1.0)
+        dtype = x.dtype
+        if weights is not None:
+            weights = near_one(weights)
         if name == "correlation":
             x, y = both(lambda rows: centred(rows, weights), x, y)
         if weights is not None:
             root = np.sqrt(weights)
-            x, y = both(lambda rows: (rows * root).astype(rows.dtype), x, y)
-        return of_cosine(x, y)
+            x, y = both(lambda rows: rows * root, x, y)
+        return of_cosine(*both(lambda rows: narrowed(rows, dtype), x, y))
     if name in ("euclidean", "sqeuclidean") and weights is None:
         return of_euclidean(x, y, name == "euclidean")
     return of_elements(name, x, y, weights, p)
@@ -144,7 +148,7 @@ def _weights(options: dict[str, Any], name: str, n_features: int) -> Array | Non
     given = options.pop("w", None)
     if given is None:
         return None
-    weights = np.asarray(given, np.float64)
+    weights = _real(given, "w")
     if weights.shape != (n_features,):
         raise ValueError(
             f"w has shape {weights.shape}; expected ({n_features},): "
@@ -155,9 +159,15 @@ def _weights(options: dict[str, Any], name: str, n_features: int) -> Array | Non
     return weights
 
 
+def _real(given: Any, name: str) -> Array:
+    array = as_array(given, name)
+    computing_dtype(array.dtype, name)
+    return array.astype(np.float64)
+
+
 def _exponent(options: dict[str, Any]) -> float:
     p = options.pop("p", 2.0)
-    p = 2.0 if p is None else float(p)
+    p = 2.0 if p is None else number(p, "p", "[-inf, inf]")
     if not p > 0:
         raise ValueError(f"p is {p}; p must be greater than 0")
     return p
@@ -167,7 +177,7 @@ def _variances(options: dict[str, Any], x: Array, y: Array) -> Array:
     given = options.pop("V", None)
     if given is None:
         return variances_of(x if y is x else np.concatenate([x, y]))
-    variances = np.asarray(given, np.float64)
+    variances = _real(given, "V")
     if variances.shape != (x.shape[1],):
         raise ValueError(f"V has shape {variances.shape}; expected ({x.shape[1]},)")
     return variances
@@ -177,7 +187,7 @@ def _inverse_covariance(options: dict[str, Any], x: Array, y: Array) -> Array:
     given = options.pop("VI", None)
     n_features = x.shape[1]
     if given is not None:
-        inverse = np.asarray(given, np.float64)
+        inverse = _real(given, "VI")
         if inverse.shape != (n_features, n_features):
             raise ValueError(f"VI has shape {inverse.shape}; expected ({n_features}, {n_features})")
         return inverse

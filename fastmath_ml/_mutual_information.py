@@ -390,4 +390,6 @@ def as_counts(cells: Array) -> Array:
         raise TypeError(f"contingency has dtype {cells.dtype}; expected whole numbers")
     if cells.size and not (cells.min() >= 0 and cells.max() < 2**63):
         raise ValueError("contingency has a number below 0, infinity or NaN; expected counts")
+    if cells.dtype.kind == "f" and (cells % 1).any():
+        raise ValueError("contingency has fractions; expected counts (see mutual_information)")
     return cells.astype(np.int64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,8 +60,8 @@ def euclidean_distances(
     Returns
     -------
     ndarray of shape (n_rows_x, n_rows_y)
-        Never negative, exactly 0 for equal rows. float32 if X and Y are float32, float16, int8 or
-        uint8, else float64. With `Y` None or `X` itself, symmetric to the bit.
+        Never negative, exactly 0 for equal rows (for equal sparse rows of two sets up to what the
+        Notes say). float32 if X and Y are float32, float16, int8 or uint8, else float64. With `Y` None or `X` itself, symmetric to the bit.
 
     Raises
     ------
@@ -270,17 +269,27 @@ def manhattan_distances(
     return cityblock(X, Y, True, out)
 
 
-def cityblock(
-    X: Any, Y: Any, ensure_all_finite: EnsureFinite, out: Any, exponent: float | None = None
+def cityblock(X: Any, Y: Any, ensure_all_finite: EnsureFinite, out: Any) -> Any:
+    return exp_cityblock(X, Y, ensure_all_finite, out, None)
+
+
+def exp_cityblock(
+    X: Any, Y: Any, ensure_all_finite: EnsureFinite, out: Any, exponent: float | None
 ) -> Any:
-    """Manhattan distances, or exp(exponent * distance)."""
+    """exp(exponent * distance) of Manhattan distances, or these."""
     if is_sparse(X) or is_sparse(Y):
         return _sparse_cityblock(*sparse_pair(X, Y, ensure_all_finite), out, exponent)
     x, y = dense_pair(X, Y, ensure_all_finite)
+    if exponent is not None:
+        exponent = max(exponent, float(np.finfo(x.dtype).min))  # infinity times 0 is NaN
     target = check_out(out, (len(x), len(y)), x.dtype)
     result = target if receives(target, x.dtype, x, y) else np.empty((len(x), len(y)), x.dtype)
     _fill_cityblock(x, y, result, exponent)
     return as_result(result, x.dtype, target)
+
+
+def sqeuclidean(X: Any, Y: Any, ensure_all_finite: EnsureFinite, out: Any) -> Any:
+    return euclidean(X, Y, ensure_all_finite, out, squared=True)
 
 
 # Metrics that have a function of their own, which takes sparse rows as well.
@@ -288,7 +297,7 @@ NAMED: dict[str, Callable[..., Any]] = {
     "cosine": cosine,
     "euclidean": euclidean,
     "l2": euclidean,
-    "sqeuclidean": partial(euclidean, squared=True),
+    "sqeuclidean": sqeuclidean,
     "manhattan": cityblock,
     "l1": cityblock,
     "cityblock": cityblock,

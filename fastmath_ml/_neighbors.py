@@ -87,8 +87,10 @@ def topk(
     threads, on the other rows of X, or on k. NaN sorts last. int8 and uint8 are searched exactly.
 
     *Accuracy.* Euclidean and cosine distances that are returned are computed again from the
-    differences of the rows: their relative error is of the order of
-    :math:`\sqrt{n} \, \varepsilon`, the distance of equal rows is 0. A squared norm that
+    differences of the rows, or of the rows divided by their lengths: the relative error of
+    Euclidean distances is of the order of :math:`\sqrt{n} \, \varepsilon`, that of a cosine
+    distance d of :math:`(\sqrt{n} + 1 / \sqrt{d}) \, \varepsilon`, and the distance of equal rows
+    is 0. A squared norm that
     overflows orders its row last.
 
     *Memory.* At most 32 MiB beyond the result; X is copied where its dtype or alignment asks for
@@ -165,7 +167,7 @@ def radius_neighbors(
     Notes
     -----
     Distances are those of `cdist` to the bit and decide about who is in; NaN is outside of every
-    radius. Memory: the result twice, and 32 MiB.
+    radius. Memory: up to five times the result, and 32 MiB.
 
     References
     ----------
@@ -265,7 +267,7 @@ def pairwise_distances_argmin_min(
     if not isinstance(metric_kwargs, (dict, type(None))):
         raise TypeError(f"metric_kwargs is {metric_kwargs!r}; expected None or a dict")
     options = dict(metric_kwargs or {})
-    if metric == "euclidean" and options.pop("squared", False):
+    if metric in ("euclidean", "l2") and options.pop("squared", False):
         metric = "sqeuclidean"
     x, y = two_sets(X, Y)
     if metric != "nan_euclidean":

@@ -134,7 +134,9 @@ class Linear:
 
     def _call(self, name: str, x: Block, n_rows: int) -> Block:
         """Always new memory: callers write to it, and the method may have returned x."""
-        y = np.array(getattr(self.operator, name)(x), dtype=self.dtype, order="C")
+        y = np.asarray(getattr(self.operator, name)(x))
+        _check_real(y, f"a.{name}(x)")
+        y = np.array(y, dtype=self.dtype, order="C")
         if y.shape != (n_rows, x.shape[1]):
             raise ValueError(
                 f"a.{name}(x) has shape {y.shape} for x of shape {x.shape}; "
@@ -170,12 +172,18 @@ class Function:
         y = np.empty_like(x)
         for column in range(x.shape[1]):
             value = np.asarray(self.function(x[:, column].copy()))
+            _check_real(value, "a(v)")
             if value.shape != (len(x),):
                 raise ValueError(
                     f"a(v) has shape {value.shape} for v of shape ({len(x)},); expected the same"
                 )
             y[:, column] = value
         return y
+
+
+def _check_real(product: Any, name: str) -> None:
+    if product.dtype.kind == "c":
+        raise TypeError(f"{name} has dtype {product.dtype}; expected real numbers")
 
 
 def as_operator(a: Any, name: str = "a", *, n: int | None = None, functions: bool = False) -> Any:

@@ -154,7 +154,9 @@ class Optimizer:
         for param, work in copied:
             np.copyto(work, param)
         if not self._stepper.step(arrays, True):
-            raise ValueError("a parameter has changed its layout or is no longer writeable")
+            raise ValueError(
+                "a parameter has changed its size or layout, or is no longer writeable"
+            )
         with np.errstate(over="ignore", invalid="ignore"):  # of what becomes float16 again
             for param, work in copied:
                 np.copyto(param, work, casting="same_kind")

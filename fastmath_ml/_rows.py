@@ -94,6 +94,8 @@ def sparse_rows(x: Any, name: str, ensure_all_finite: EnsureFinite = True) -> An
 
     matrix = x if is_sparse(x) else as_array(x, name)
     check_shape(matrix.shape, name)
+    if not is_sparse(x):  # SciPy takes neither float16 nor another byte order
+        matrix = ready(matrix, similarity_dtype(matrix.dtype, name))
     rows = sparse.csr_array(matrix)
     if not rows.has_canonical_format:  # what is stored twice adds up as in an array of its dtype
         rows = rows.copy()
@@ -140,22 +142,28 @@ def sparse_distances(x: Any, y: Any, squared: bool) -> Array:
     """Euclidean distances in float64, from |x|^2 + |y|^2 - 2 x.y.
 
     Never negative; symmetric and 0 on the diagonal for one set. The cancellation of that form is
-    float64's. Sets that are far from 1 are scaled.
+    float64's. Rows that are far from 1 are scaled, each by itself.
     """
     same = y is x
-    x = x.astype(np.float64, copy=False)
-    y = x if same else y.astype(np.float64, copy=False)
-    largest = max(float(np.abs(rows.data).max(initial=0)) for rows in (x, y))
-    exponent = 0
-    if 0 < largest < 1e-140 or 1e140 < largest < np.inf:
-        exponent = int(np.frexp(largest)[1])
-        x = _scaled(x, exponent)
-        y = x if same else _scaled(y, exponent)
-    x_norms = x.multiply(x).sum(axis=1)
+    x, x_exponents = _near_one(x.astype(np.float64, copy=False))
+    y, y_exponents = (x, x_exponents) if same else _near_one(y.astype(np.float64, copy=False))
+    x_norms = x.multiply(x).sum(axis=1)[:, None]
     y_norms = y.multiply(y).sum(axis=1)
     result = np.asarray((x @ y.T).toarray())
     result *= -2
-    result += x_norms[:, None]
+    exponents = None
+    if x_exponents.any() or y_exponents.any():
+        # In units of the larger row of each pair, which is not one of zeros.
+        x_exponents = np.where(x_norms[:, 0] == 0, -4096, x_exponents)
+        y_exponents = np.where(y_norms == 0, -4096, y_exponents)
+        below_x, below_y = x_exponents[:, None], y_exponents
+        exponents = np.maximum(below_x, below_y)
+        below_x, below_y = below_x - exponents, below_y - exponents
+        with np.errstate(under="ignore"):
+            result = np.ldexp(result, below_x + below_y)
+            x_norms = np.ldexp(x_norms, 2 * below_x)
+            y_norms = np.ldexp(y_norms, 2 * below_y)
+    result += x_norms
     result += y_norms
     np.maximum(result, 0, out=result)
     if same:
@@ -163,8 +171,10 @@ def sparse_distances(x: Any, y: Any, squared: bool) -> Array:
         fill_diagonal(result)
     if not squared:
         np.sqrt(result, out=result)
+    if exponents is None:
+        return result
     with np.errstate(over="ignore", under="ignore"):
-        return np.ldexp(result, exponent * (2 if squared else 1)) if exponent else result
+        return np.asarray(np.ldexp(result, exponents * (2 if squared else 1)))
 
 
 def fill_diagonal(distances: Array) -> None:
@@ -173,12 +183,23 @@ def fill_diagonal(distances: Array) -> None:
     np.fill_diagonal(distances, np.where(np.isnan(diagonal), diagonal, 0))
 
 
-def _scaled(rows: Any, exponent: int) -> Any:
-    """Sparse rows divided by a power of two."""
-    rows = rows.copy()
-    with np.errstate(under="ignore"):
-        rows.data = np.ldexp(rows.data, -exponent)
-    return rows
+def _near_one(rows: Any) -> tuple[Any, Array]:
+    """(sparse rows divided by powers of two where their squares might leave the range, the powers).
+
+    A row of ordinary numbers stays as it is, whatever the others are.
+    """
+    exponents = np.zeros(rows.shape[0], np.intp)
+    sizes = np.abs(rows.data)
+    if not ((sizes > 1e140) | ((sizes < 1e-140) & (sizes > 0))).any():
+        return rows, exponents
+    largest = abs(rows).max(axis=1).toarray().ravel()
+    odd = np.isfinite(largest) & (largest > 0) & ~((largest > 1e-140) & (largest < 1e140))
+    exponents[odd] = np.frexp(largest[odd])[1]
+    if odd.any():
+        rows = rows.copy()
+        with np.errstate(under="ignore"):
+            rows.data = np.ldexp(rows.data, -np.repeat(exponents, np.diff(rows.indptr)))
+    return rows, exponents
 
 
 def _mirrored(square: Array) -> Array:

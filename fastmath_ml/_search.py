@@ -19,7 +19,7 @@ from ._kernels.candidates import finish, has_odd_rows, take_values
 from ._kernels.pairwise import SAFE_SQUARES
 from ._kernels.row_pairs import pair_distances
 from ._kernels.topk import KINDS, search
-from ._metrics import estimate_of, similarity_dtype
+from ._metrics import ALIASES, estimate_of, similarity_dtype
 from ._rows import check_features, check_finite, check_shape
 from .linalg import matmul, vecdot
 
@@ -36,7 +36,6 @@ PRODUCT_KINDS = {
     "dot": "dot",
 }
 SIMILARITIES = ("cosine_similarity", "dot")
-SCIPY_NAMES = {"manhattan": "cityblock", "l1": "cityblock", "l2": "euclidean"}
 SKLEARN_ONLY = ("haversine", "nan_euclidean")
 BLOCK_BYTES = 4 << 20
 # Sums of squares below this, for each feature, may have lost terms to the end of the range.
@@ -92,6 +91,7 @@ def checked_metric(metric: Any, kwds: dict[str, Any]) -> Any:
         raise TypeError(f"metric is {metric!r}; expected a name or a function of two rows")
     if metric in SIMILARITIES and kwds:
         raise TypeError(f"metric {metric!r} takes no parameters; got {', '.join(kwds)}")
+    metric = ALIASES.get(metric.lower(), metric)
     needed, _ = estimate_of(metric)
     if needed and kwds.get(needed) is None:
         raise ValueError(f"metric {metric!r} without {needed}; expected {needed}=, of all the data")
@@ -233,12 +233,14 @@ def _search_tiny(
     least_sq: float,
 ) -> None:
     """Queries and neighbours so near to 0 that |y|^2 - 2 x.y underflows, by their distances."""
-    rows = np.flatnonzero(values.min(axis=1) < least)
+    rows = np.flatnonzero(np.fmin.reduce(values, axis=1) < least)
     rows = rows[vecdot(x[rows], x[rows]) < least_sq] if len(rows) else rows
     if len(rows):
         found = topk_of_values(x[rows], y, values.shape[1], "euclidean", sorted, {}, x.dtype)
         distances, indices[rows] = found
-        values[rows] = distances**2 if metric == "sqeuclidean" else distances
+        if metric == "sqeuclidean":
+            _distances_again(x[rows], y, distances, indices[rows], metric)
+        values[rows] = distances
 
 
 def _put_nan_last(values: Array, indices: Array) -> None:
@@ -312,12 +314,11 @@ def _values_of(
     if callable(metric):
         from ._custom import custom_distances
 
-        return lambda x, y: custom_distances(x, y, metric, **kwds)
+        return lambda x, y: custom_distances(x, y, metric, kwds)
     if sparse or metric in SKLEARN_ONLY or (metric == "cosine" and not kwds):
         loosely = {"ensure_all_finite": False, **kwds}
         return lambda x, y: pairwise.pairwise_distances(x, y, metric, **loosely)
-    name = SCIPY_NAMES.get(metric, metric)
-    return lambda x, y: pairwise.cdist(x, y, name, **kwds)
+    return lambda x, y: pairwise.cdist(x, y, metric, **kwds)
 
 
 def _products(sparse: bool, dtype: np.dtype[Any], x: Any, y: Any) -> Array:

@@ -12,7 +12,7 @@ from ._arrays import as_result, check_out, is_sparse, receives
 from ._kernels.euclidean import euclidean_products
 from ._kernels.pairwise import NOTHING, POWER, TANH, finished_products
 from ._metric_forms import padded_norms
-from ._named_distances import cityblock, unit_rows_of
+from ._named_distances import exp_cityblock, unit_rows_of
 from ._options import number
 from ._rows import (
     check_finite,
@@ -435,7 +435,7 @@ def laplacian_kernel(
     >>> fm.pairwise.laplacian_kernel([[0.0, 1.0]], [[0.0, 1.0], [1.0, 2.0]]).round(3)
     array([[1.   , 0.368]])
     """
-    return cityblock(X, Y, True, out, -_gamma(gamma, X))
+    return exp_cityblock(X, Y, True, out, -_gamma(gamma, X))
 
 
 def _gamma(gamma: float | None, X: Any) -> float:

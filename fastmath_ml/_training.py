@@ -35,7 +35,8 @@ def clip_grad_norm(
     Parameters
     ----------
     grads : ndarray or iterable of ndarrays
-        Floating arrays of any shape and layout; the norm is that of all elements together.
+        Floating arrays of any shape and layout; the norm is that of all elements together. None
+        stands for no gradient, as for `Optimizer.step`.
     max_norm : float
     norm_type : float, default 2.0
         The p of the norm; `inf` or 'inf' for the largest magnitude.
@@ -78,6 +79,8 @@ def clip_grad_norm(
     >>> gradient.round(3)
     array([0.6, 0.8])
     """
+    if isinstance(grads, Iterable) and not isinstance(grads, (np.ndarray, str, bytes, dict)):
+        grads = [grad for grad in grads if grad is not None]
     arrays = changeable(grads, "grads")
     max_norm = number(max_norm, "max_norm", "[-inf, inf]")
     norm_type = math.inf if norm_type == "inf" else number(norm_type, "norm_type", "[-inf, inf]")
@@ -153,7 +156,7 @@ def cosine_schedule(step: Any, lr: float, n_steps: int, *, lr_min: float = 0.0) 
     Raises
     ------
     TypeError, ValueError
-        `n_steps` is less than 1, a rate is negative, or one of them is no number.
+        `n_steps` is less than 1, a step or a rate is negative, or one of them is no number.
 
     References
     ----------
@@ -168,7 +171,7 @@ def cosine_schedule(step: Any, lr: float, n_steps: int, *, lr_min: float = 0.0) 
     """
     lr, lr_min = number(lr, "lr"), number(lr_min, "lr_min")
     n = number(n_steps, "n_steps", "[1, inf]")
-    done = np.minimum(_numbers(step, "step"), n) / n
+    done = np.minimum(_steps(step), n) / n
     return _scalar_or_array(lr_min + (lr - lr_min) * (1 + np.cos(np.pi * done)) / 2)
 
 
@@ -196,7 +199,7 @@ def step_schedule(step: Any, lr: float, step_size: int, *, gamma: float = 0.1) -
     Raises
     ------
     TypeError, ValueError
-        `step_size` is less than 1, a rate is negative, or one of them is no number.
+        `step_size` is less than 1, a step or a rate is negative, or one of them is no number.
 
     Examples
     --------
@@ -205,7 +208,7 @@ def step_schedule(step: Any, lr: float, step_size: int, *, gamma: float = 0.1) -
     [0.5, 0.5, 0.25, 0.25, 0.125]
     """
     lr, decay = number(lr, "lr"), np.float64(number(gamma, "gamma"))
-    n_times = _numbers(step, "step") // number(step_size, "step_size", "[1, inf]")
+    n_times = _steps(step) // number(step_size, "step_size", "[1, inf]")
     return _scalar_or_array(lr * decay**n_times)
 
 
@@ -231,7 +234,7 @@ def warmup_schedule(step: Any, lr: Any, n_warmup: int) -> Any:
     Raises
     ------
     TypeError, ValueError
-        `n_warmup` is negative, or one of them is no number.
+        `n_warmup` or a step is negative, or one of them is no number.
 
     Examples
     --------
@@ -241,8 +244,15 @@ def warmup_schedule(step: Any, lr: Any, n_warmup: int) -> Any:
     >>> [round(rate(step), 3) for step in (0, 1, 2, 3, 50)]
     [0.25, 0.5, 0.749, 0.998, 0.5]
     """
-    share = (_numbers(step, "step") + 1) / max(number(n_warmup, "n_warmup"), 1)
+    share = (_steps(step) + 1) / max(number(n_warmup, "n_warmup"), 1)
     return _scalar_or_array(_numbers(lr, "lr") * np.minimum(1.0, share))
+
+
+def _steps(step: Any) -> Array:
+    steps = _numbers(step, "step")
+    if not (steps >= 0).all():
+        raise ValueError(f"step is {step!r}; expected numbers of at least 0")
+    return steps
 
 
 def _numbers(x: Any, name: str) -> Array:

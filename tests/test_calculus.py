@@ -843,6 +843,25 @@ def test_the_rule_is_exact_for_polynomials():
     close(result.value, exact, 16)
 
 
+@pytest.mark.parametrize(
+    ("f", "low", "high", "exact"),
+    [
+        (lambda x: 1 / math.sqrt(1 - x), 0, 1, 2.0),
+        (lambda x: 1 / math.sqrt(1 - x * x), -1, 1, math.pi),
+        (lambda x: math.exp(x) / math.sqrt(-x), -math.inf, 0, math.sqrt(math.pi)),
+        (lambda x: math.exp(-x) / math.sqrt(x), 0, math.inf, math.sqrt(math.pi)),
+        (lambda x: math.exp(2 - x) / math.sqrt(x - 2), 2, math.inf, math.sqrt(math.pi)),
+        (lambda x: 1 / math.sqrt(x - 1000), 1000, 1001, 2.0),
+    ],
+)
+def test_singularities_at_the_ends(f, low, high, exact):
+    """Also at ends that are not 0, which are never evaluated: Python's division would raise."""
+    result = integrate(f, low, high)
+    assert result.converged
+    np.testing.assert_allclose(result.value, exact, rtol=2e-9)
+    np.testing.assert_allclose(integrate(f, high, low).value, -exact, rtol=2e-9)
+
+
 def test_integrals_that_do_not_converge():
     # 1 / x² from 0, a NaN as end, and a pole in the middle, on which the rule has a node.
     low, high = [0.0, math.nan, 0.0, -1.0], [1.0, 1.0, 1.0, 1.0]

@@ -63,8 +63,8 @@ def test_parameters(rng):
     x, y = normal(rng, (9, 7), "float64"), normal(rng, (11, 7), "float64")
     for p in (1.0, 2.0, 1.0):
         exact = scipy_cdist(x, y, weighted, w=WEIGHTS, p=p)
-        check(custom_distances(x, y, weighted, w=WEIGHTS, p=p), exact, np.float64)
-    again = custom_distances(x, y, weighted, w=2 * WEIGHTS)
+        check(custom_distances(x, y, weighted, {"w": WEIGHTS, "p": p}), exact, np.float64)
+    again = custom_distances(x, y, weighted, {"w": 2 * WEIGHTS})
     check(again, scipy_cdist(x, y, "cityblock", w=2 * WEIGHTS), np.float64)
 
 
@@ -317,3 +317,18 @@ def test_matrices(dtype, rng):
     out = np.empty_like(full)
     assert fm.cdist(x, y, manhattan, out=out) is out
     assert_same_bits(out, full)
+
+
+def test_parameters_of_a_metric_have_any_name(rng):
+    def metric(a, b, condensed=1, out=2, Y=3):
+        return (condensed + out + Y) * abs(a[0] - b[0])
+
+    x, y = rng.standard_normal((5, 3)), rng.standard_normal((4, 3))
+    exact = 12 * np.abs(x[:, :1] - y[:, 0])
+    options = {"condensed": 5, "Y": 5}
+    np.testing.assert_allclose(fm.cdist(x, y, metric, **options), exact)
+    np.testing.assert_allclose(
+        fm.pairwise.pdist(x, metric, **options), 12 * scipy_pdist(x[:, :1], "cityblock")
+    )
+    found = fm.topk(x, y, 1, metric, condensed=5)
+    np.testing.assert_array_equal(found.indices[:, 0], exact.argmin(axis=1))

@@ -580,3 +580,13 @@ def test_which_small_problems_are_solved_in_part(rng):
     assert not any(_lapack.eigh_some(normal, 2, which) for which in ("LM", "BE"))
     assert not _lapack.eigh_some(covariance, 7, "LA")
     assert not _lapack.eigh_some(SYMMETRIC["below"](x), 1, "LM")
+
+
+def test_operators_that_turn_out_complex():
+    h = np.array([[0, 1j], [-1j, 0]])
+    for a in (lambda v: h @ v, LinearOperator((2, 2), matvec=lambda v: h @ v, dtype=float)):
+        options = {} if hasattr(a, "shape") else {"n": 2}
+        with pytest.raises(TypeError, match="complex"):
+            fm.linalg.eigh_topk(a, 1, **options)
+        with pytest.raises(TypeError, match="complex"):
+            fm.linalg.power_iteration(a, **options)

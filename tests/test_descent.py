@@ -527,3 +527,18 @@ def test_bad_starts():
     for start, match in ((1.0, "x0 has shape"), (np.zeros((2, 2, 2)), "x0 has shape")):
         with pytest.raises(ValueError, match=match):
             gradient_descent(lambda x: x[0], start)
+
+
+def test_a_true_return_value_of_the_callback_ends_the_descent():
+    seen = []
+
+    def callback(result):
+        seen.append(result.n_iter)
+        return True
+
+    result = fm.optim.gradient_descent(
+        lambda x: (x * x).sum(), [3.0, 4.0], lr=0.01, max_iter=50, callback=callback,
+        callback_every=5,
+    )  # fmt: skip
+    assert len(seen) == 1
+    assert result.n_iter == 5

@@ -630,3 +630,86 @@ def test_what_is_mended_takes_little_memory():
     finally:
         tracemalloc.stop()
     np.testing.assert_allclose(out[5, 0], 2 * 1994e-30, rtol=1e-6)
+
+
+# ---- the ends of the range ----
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "metric", "options", "exact"),
+    [
+        ([[0, 0]], [[1e13, 1e-150]], "seuclidean", {"V": [1e26, 1e-300]}, 2**0.5),
+        ([[0, 0]], [[1e13, 1e-150]], "euclidean", {"w": [1e-26, 1e300]}, 2**0.5),
+        ([[0, 0]], [[1e150, 1e60]], "minkowski", {"p": 4, "w": [1e-320, 1e300]}, 1e135),
+        ([[1e16, 1]], [[0, 0]], "minkowski", {"p": 20, "w": [1e-200, 1e200]}, 1e10),
+        ([[1] * 4], [[0] * 4], "euclidean", {"w": [1e308] * 4}, 2e154),
+        ([[1, 1e250]], [[1, 0]], "minkowski", {"p": 3, "w": [1, 0]}, 0),
+        ([[1, 2e20]], [[3, 5e20]], "mahalanobis", {"VI": [[1, 1e-17], [1e-17, 0]]}, 12004**0.5),
+        ([[1, 0, 1, 0]], [[1, 1, 0, 0]], "yule", {"w": [1e-200] * 4}, 1),
+    ],
+)
+def test_weights_and_differences_far_from_each_other(x, y, metric, options, exact):
+    kind = bool if metric == "yule" else float
+    result = fm.cdist(np.array(x, kind), np.array(y, kind), metric, **options)
+    np.testing.assert_allclose(result, [[exact]], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "metric", "options", "exact"),
+    [
+        ([1, 1e30], [1, 0], "minkowski", {"p": 3, "w": [1, 0]}, 0),
+        ([1, 3e38], [2, -3e38], "cityblock", {"w": [1, 0]}, 1),
+        ([1, 3e38], [2, -3e38], "cityblock", {"w": [0.1, 0.1]}, 6e37),
+        ([3e38, -3e38, 3e38], [1, 2, 4], "correlation", {}, 0.8110177615),
+        ([1e-44, 0, 1e-45], [1, 2, 4], "correlation", {}, 1.6628490),
+        ([3, 0, 0], [2, 0, 0], "cosine", {"w": [1e-100, 1, 1]}, 0),
+        ([0, 1, 2], [0, 1, 3], "cosine", {"w": [1, 1e-100, 1e-100]}, 0.0100505063),
+        ([0, 1, 2], [0, 2, 1], "correlation", {"w": [1, 1e-100, 1e-100]}, 0.2),
+        ([1e-30, 3e-30], [3e-30, 1.5e-30], "braycurtis", {"w": [1e-13] * 2}, 0.4117647059),
+    ],
+)
+def test_the_range_of_float32_does_not_show(x, y, metric, options, exact):
+    x, y = np.array([x], np.float32), np.array([y], np.float32)
+    result = fm.cdist(x, y, metric, **options)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, [[exact]], rtol=4e-7, atol=1e-7 * (exact < 1))
+
+
+def test_units_of_features_do_not_change_standardised_distances(rng):
+    z = rng.standard_normal((6, 2))
+    for units in ([1e-150, 1e13], [1e-148, 1e20], [1e150, 1e-20]):
+        np.testing.assert_allclose(
+            fm.pairwise.pdist(z * units, "seuclidean"),
+            fm.pairwise.pdist(z, "seuclidean"),
+            rtol=1e-14,
+        )
+
+
+def test_no_features():
+    x = np.zeros((2, 0))
+    assert not fm.cdist(x, x, "seuclidean").any()
+    assert not fm.cdist(x, x.copy(), "seuclidean", V=[]).any()
+
+
+@pytest.mark.parametrize(
+    ("metric", "options"),
+    [
+        ("euclidean", {"w": np.ma.array([1.0, 2.0], mask=[0, 1])}),
+        ("euclidean", {"w": ["1", "2"]}),
+        ("seuclidean", {"V": np.ma.array([1.0, 2.0])}),
+        ("mahalanobis", {"VI": 1j * np.eye(2)}),
+        ("minkowski", {"p": "3"}),
+    ],
+)
+def test_options_that_are_no_real_arrays(metric, options):
+    (name,) = options
+    with pytest.raises(TypeError, match=f"^{name} "):
+        fm.cdist([[0.0, 1.0]], [[1.0, 3.0]], metric, **options)
+
+
+@pytest.mark.parametrize(
+    ("metric", "options"), [("manhattan", {"exponent": -1.0}), ("sqeuclidean", {"squared": False})]
+)
+def test_inner_options_stay_inside(metric, options):
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        fm.pairwise_distances([[0.0, 1.0]], [[1.0, 1.0]], metric, **options)

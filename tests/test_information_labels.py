@@ -189,3 +189,8 @@ def test_errors():
         information.mutual_information([[1, -2]])
     with pytest.raises(ValueError, match="positive number"):
         information.mutual_information([[1, 2]], base=0)
+
+
+def test_a_contingency_table_of_fractions():
+    with pytest.raises(ValueError, match="contingency has fractions"):
+        fm.mutual_info_score(None, None, contingency=np.array([[0.4, 0.1], [0.1, 0.4]]))

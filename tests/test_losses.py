@@ -441,3 +441,39 @@ def test_probabilities_have_no_class_to_ignore():
     ):
         with pytest.raises(ValueError, match=r"ignore_index is \d beside probabilities"):
             call()
+
+
+@pytest.mark.parametrize("n_classes", [20, 200, 1000])
+@pytest.mark.parametrize("shape", ["rows", "columns", "linear"])
+def test_an_infinite_loss_of_dense_targets(n_classes, shape, dtype):
+    """Smoothing gives each class a share, so that a logit of -inf costs infinity, not NaN."""
+    x = np.zeros((2, n_classes), dtype)
+    x[:, 3] = -np.inf
+    options = {"label_smoothing": 0.1, "reduction": "none"}
+    if shape == "linear":
+        found = fm.linear_cross_entropy(
+            np.zeros((2, 5), dtype), np.zeros((n_classes, 5), dtype), [0, 1], linear_bias=x[0],
+            **options,
+        )  # fmt: skip
+    elif shape == "columns":
+        found = fm.cross_entropy(x.T[None].copy(), [[0, 1]], **options)
+    else:
+        found = fm.cross_entropy(x, [0, 1], **options)
+    assert (found == np.inf).all()
+
+
+def test_hinge_of_scalars():
+    with pytest.raises(ValueError, match="target is 3"):
+        fm.losses.hinge_loss(2.0, 3)
+
+
+def test_an_ignore_index_beyond_64_bits():
+    with pytest.raises(ValueError, match="ignore_index"):
+        fm.cross_entropy(np.ones((2, 3)), [0, 1], ignore_index=2**70)
+
+
+def test_gradients_that_share_memory(rng):
+    a, b = rng.standard_normal((2, 6, 5))
+    grad = np.empty((6, 5))
+    with pytest.raises(ValueError, match="share memory"):
+        fm.losses.linear_cross_entropy_with_grad(a, b, range(6), grad_out=(grad, grad, None))

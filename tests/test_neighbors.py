@@ -527,3 +527,35 @@ def test_nan_of_any_dtype():
     bad = np.array([[np.nan]], ml_dtypes.bfloat16)
     with pytest.raises(ValueError, match="X contains NaN"):
         fm.pairwise_distances_argmin_min(bad, np.ones((1, 1)))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean"])
+def test_rows_near_zero_beside_nan(metric):
+    y = np.array([[1e-266], [1e-295], [np.nan], [1.0]])
+    for k in range(1, 5):
+        found = fm.topk([[0.0]], y, k, metric)
+        assert found.indices[0].tolist() == [1, 0, 3, 2][:k]
+
+
+def test_names_of_a_metric_are_one_metric():
+    x, y = [[0.0, 0.0]], [[1.0, 2.0]]
+    for name in ("cos", "cosine", "Cosine"):
+        assert fm.topk(x, y, 1, name).distances[0, 0] == 1
+
+
+def test_sparse_rows_depend_on_no_others():
+    """Rows of very different size, in one set and in two."""
+    x = np.array([[1.0, 2.0], [4.0, 6.0], [0.0, 0.0], [1e-170, 0.0], [0.0, 2e-170], [0.0, 1e200]])
+    exact = fm.euclidean_distances(x, x.copy())
+    rows = sparse.csr_array(x)
+    for y in (rows, rows.copy()):
+        np.testing.assert_allclose(fm.euclidean_distances(rows, y), exact, rtol=1e-14)
+    assert fm.topk(rows, rows[[5, 0]], 1).indices[:, 0].tolist() == [1, 1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", ">f8", ">i4"])
+def test_dense_rows_beside_sparse_ones(dtype):
+    rows, y = sparse.csr_array(np.eye(3)), np.eye(3, dtype=dtype)
+    np.testing.assert_array_equal(fm.pairwise.linear_kernel(rows, y), np.eye(3))
+    np.testing.assert_array_equal(fm.euclidean_distances(rows, y) == 0, np.eye(3) == 1)
+    assert fm.topk(rows, y, 1).indices[:, 0].tolist() == [0, 1, 2]

@@ -93,5 +93,14 @@ class TestPinvHermitian(numpys.TestPinvHermitian):
 
 class TestLstsq(numpys.TestLstsq):
     def test_rcond(self):
-        """Not NumPy's, which wants rank 4 of a matrix of rank 3: the smallest singular value comes
-        out as 5e-16 from LAPACK and as 3e-17 from ours, below any cutoff."""
+        """NumPy's wants rank 4 of this matrix of rank 3 without a cutoff: the smallest singular value
+        comes out as 5e-16 from LAPACK and as 3e-17 from ours, below any cutoff."""
+        a = np.array(
+            [[0, 1, 0, 1, 2, 0], [0, 2, 0, 0, 1, 0], [1, 0, 1, 0, 0, 4], [0, 0, 0, 2, 3, 0]]
+        )
+        b = np.eye(6)[0]
+        for options in ({"rcond": -1}, {}, {"rcond": None}):
+            x, _, rank, s = fm.linalg.lstsq(a.T, b, **options)
+            assert rank == 3
+            np.testing.assert_allclose(s[:3], np.linalg.svd(a.T)[1][:3], rtol=1e-14)
+            np.testing.assert_allclose(x, np.linalg.pinv(a.T) @ b, rtol=1e-13, atol=1e-15)

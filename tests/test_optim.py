@@ -540,7 +540,7 @@ def test_numbers_of_any_real_type():
         (lambda: optim.clip_grad_norm(np.ones(3), np.nan), "max_norm is nan"),
         (lambda: optim.clip_grad_norm(np.ones(3), 1.0, "a"), "norm_type is 'a'"),
         (lambda: optim.clip_grad_norm(None, 1.0), "grads is NoneType; expected"),
-        (lambda: optim.clip_grad_norm([np.ones(3), None], 1.0), r"grads\[1\] is NoneType"),
+        (lambda: optim.clip_grad_norm([np.ones(3), 1.0], 1.0), r"grads\[1\] is float"),
         (lambda: optim.cosine_schedule("a", 0.1, 4), "step has dtype <U1"),
         (lambda: optim.cosine_schedule(0, "a", 4), "lr is 'a'"),
         (lambda: optim.cosine_schedule(0, 0.1, "a"), "n_steps is 'a'"),
@@ -591,3 +591,32 @@ def test_bad_gradients_change_nothing():
             optimizer.step(grads)
     assert not x.any()
     assert optimizer.state_dict()["state"][0]["step"] == 0
+
+
+def test_a_parameter_that_was_resized():
+    """The states have its old size: nothing may be written behind them."""
+    parameter = np.zeros(4)
+    optimizer = fm.optim.SGD([parameter], lr=0.1, momentum=0.9)
+    optimizer.step([np.ones(4)])
+    parameter.resize(64, refcheck=False)
+    with pytest.raises(ValueError, match="size"):
+        optimizer.step([np.ones(64)])
+
+
+def test_clipping_passes_over_missing_gradients():
+    gradient = np.full(4, 2.0)
+    assert fm.optim.clip_grad_norm([None, gradient], 1.0) == 4.0
+    np.testing.assert_allclose(gradient, 0.5, rtol=1e-6)
+    assert fm.optim.clip_grad_norm([None], 1.0) == 0.0
+
+
+def test_schedules_refuse_steps_before_the_first():
+    optim = fm.optim
+    for schedule in (optim.cosine_schedule, optim.step_schedule, optim.warmup_schedule):
+        with pytest.raises(ValueError, match="step"):
+            schedule(-1, 0.1, 5)
+
+
+def test_foreach_and_fused_exclude_each_other():
+    with pytest.raises(ValueError, match="foreach and fused"):
+        fm.optim.Adam([np.zeros(3)], foreach=True, fused=True)

@@ -273,3 +273,19 @@ def test_warm_start_of_another_problem():
     other = fit_logistic(X, [0, 2, 2, 0])
     with pytest.raises(ValueError, match="warm_start has classes"):
         fit_logistic(X, y, warm_start=other)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_sample_weights_that_are_none(bad, rng):
+    x, weight = rng.standard_normal((20, 3)), np.ones(20)
+    weight[3] = bad
+    with pytest.raises(ValueError, match="sample_weight"):
+        fit_linear(x, x[:, 0], sample_weight=weight)
+
+
+def test_errors_of_fits_name_the_argument(rng):
+    x = rng.standard_normal((20, 3))
+    with pytest.raises(TypeError, match="rng is"):
+        fit_linear(x, x[:, 0], method="adam", rng="a")
+    with pytest.raises(TypeError, match="y has labels"):
+        fit_logistic(x, np.array([1, "a"] * 10, dtype=object))

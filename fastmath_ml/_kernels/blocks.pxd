@@ -44,6 +44,8 @@ cdef enum:
     # Steps of the depth that stay in registers before they are added to C.
     DEPTH_BLOCK_FLOAT32 = 384
     DEPTH_BLOCK_FLOAT64 = 256
+    # Most steps of the depth that B is packed for at once.
+    CHUNK_DEPTH = 3072
 
 cdef inline Py_ssize_t depth_block_of(Py_ssize_t itemsize) noexcept nogil:
     return DEPTH_BLOCK_FLOAT32 if itemsize == 4 else DEPTH_BLOCK_FLOAT64

@@ -55,8 +55,7 @@ from fastmath_ml._kernels.tiny_products cimport multiply_tiny, tiny_products
 from fastmath_ml._kernels import cpu
 
 cdef enum:
-    # Packed chunk of B: depth and bytes.
-    CHUNK_DEPTH = 3072
+    # Of a packed chunk of B.
     CHUNK_BYTES = 16 << 20
     # Panels of B that one call of its packing takes.
     PACK_PANELS = 4

@@ -23,7 +23,7 @@ from fastmath_ml._kernels.simd cimport (
     vselect, vset, vstore, vsum,
 )
 from fastmath_ml._kernels.sums cimport add_number
-from fastmath_ml._kernels.sweeps cimport load_columns, store_columns
+from fastmath_ml._kernels.sweeps cimport add_compensated, load_columns, store_columns
 
 cdef enum:
     SHORT_LINE = 32             # steps up to which lines across stay in registers and L1
@@ -33,7 +33,7 @@ cdef enum:
     LONG_BAND = 1024            # columns of a band of longer lines
     STATISTICS_BYTES = 8 << 20
     MAX_LANES = 16
-    SCRATCH = 2                 # gemm.pyx has 0 and 1
+    SCRATCH = 2                 # packing.pxd has 0 and 1
 
 
 cdef bint is_dense(const Loss* loss) noexcept nogil:
@@ -258,15 +258,6 @@ cdef void block_statistics(const Slab* slab, Py_ssize_t outer, Py_ssize_t block,
         step = end
 
 
-cdef inline void add_kept(vec[real]* total, vec[real]* lost, vec[real] value) noexcept nogil:
-    """total += value, with what the rounding loses kept for the next time."""
-    cdef vec[real] added
-    value = value - lost[0]
-    added = total[0] + value
-    lost[0] = (added - total[0]) - value
-    total[0] = added
-
-
 cdef double column_losses(const Slab* slab, Py_ssize_t outer, real zero) noexcept nogil:
     """The losses of one band from the statistics of all its blocks; returns their sum."""
     cdef const Loss* loss = slab.loss
@@ -300,12 +291,13 @@ cdef double column_losses(const Slab* slab, Py_ssize_t outer, real zero) noexcep
         for block in range(slab.n_blocks):
             at = first + block * parts * padded + col
             value = vload(at)
-            add_kept(&total, &lost, vload(at + padded) * vexp(value - largest))
+            add_compensated(&total, &lost, vload(at + padded) * vexp(value - largest))
             if dense:
-                add_kept(&sum_d, &lost_d, vload(at + 3 * padded))
+                add_compensated(&sum_d, &lost_d, vload(at + 3 * padded))
                 # Below a maximum of -inf the terms were taken from 0, and are infinite or NaN.
-                add_kept(&sum_dense, &lost_dense,
-                         vmul_add(vload(at + 3 * padded), largest - value, vload(at + 2 * padded)))
+                add_compensated(&sum_dense, &lost_dense,
+                                vmul_add(vload(at + 3 * padded), largest - value,
+                                         vload(at + 2 * padded)))
         log_total = vlog(total)
         ignored = vlt(vload(&number[0]), none)
         losses = vload(&hard[0]) * (log_total + (largest - vload(spike + col)))

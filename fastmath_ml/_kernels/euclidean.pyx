@@ -8,7 +8,7 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from fastmath_ml._kernels.blocks cimport depth_block_of
+from fastmath_ml._kernels.blocks cimport CHUNK_DEPTH, depth_block_of
 from fastmath_ml._kernels.gemm cimport Product, multiply_or_raise
 from fastmath_ml._kernels.pool cimport thread_scratch
 from fastmath_ml._kernels.tile cimport operands
@@ -46,10 +46,6 @@ cdef extern from "euclidean.h" namespace "fm" nogil:
 
     void euclidean_tile[T](Py_ssize_t rows, Py_ssize_t cols, const operands[T]& x, T* c,
                            Py_ssize_t c_row, bint accumulate) noexcept
-
-cdef enum:
-    # Of gemm.pyx: rows of Y so long come to a tile whole, as rows of X of a depth block do.
-    CHUNK_DEPTH = 3072
 
 cdef struct Task:
     euclidean_context distances     # first: tiles take the address of a Task for that of this
@@ -106,6 +102,7 @@ def euclidean_products(cnp.ndarray x, cnp.ndarray x_norms, cnp.ndarray y, cnp.nd
     task.distances.x_norms = cnp.PyArray_DATA(x_norms)
     task.distances.y_norms = cnp.PyArray_DATA(y_norms)
     task.distances.root = root
+    # Rows of Y come to a tile whole up to the depth of a chunk, rows of X of one depth block.
     p.whole_panels = True
     task.distances.y_packed = p.b_col != 1 and p.depth <= CHUNK_DEPTH
     task.distances.x_packed = task.distances.y_packed and p.depth <= depth_block_of(size)

@@ -22,7 +22,7 @@ cimport numpy as cnp
 
 from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.plain cimport Axis, is_plain, plain_kind, split_axis
-from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for
+from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, raise_flag
 from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.sums cimport add_array
 
@@ -185,7 +185,7 @@ cdef int compute_item(Py_ssize_t item, Lines* p, double work_ns, real zero) exce
             if found == AGAIN:
                 swept_twice[col] = again = True
             elif found == STRANGE:
-                p.any_strange = True
+                raise_flag(&p.any_strange)
             result = result * p.factor
             (<real*>p.out)[at + col] = <real>(sqrt(result) if p.root else result)
         if not again or i == 1:

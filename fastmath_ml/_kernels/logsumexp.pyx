@@ -24,7 +24,7 @@ from fastmath_ml._kernels.simd cimport (
     vmax_fast, vreduce_max, vselect, vset, vstore, vsum,
 )
 from fastmath_ml._kernels.softmax_across cimport SUM_STEPS
-from fastmath_ml._kernels.sweeps cimport load_columns, store_columns
+from fastmath_ml._kernels.sweeps cimport add_compensated, load_columns, store_columns
 from fastmath_ml._kernels.transpose cimport load_transposed
 
 cnp.import_array()
@@ -295,7 +295,7 @@ cdef inline void join(const real* statistics, Py_ssize_t n_parts, Py_ssize_t ste
     `statistics` is (n_parts, 2, step). The part that has the maximum gives its rest, any other its
     whole sum; additions carry their error along.
     """
-    cdef vec[real] one = vset(<real>1), low = vset(<real>-INFINITY), nothing, below, value, added
+    cdef vec[real] one = vset(<real>1), low = vset(<real>-INFINITY), nothing, below, value
     cdef vec[real] largest = vload(statistics), total = vec[real](), lost = vec[real]()
     cdef mask[real] is_first, taken = mask[real]()
     cdef Py_ssize_t part
@@ -307,10 +307,8 @@ cdef inline void join(const real* statistics, Py_ssize_t n_parts, Py_ssize_t ste
         value = vload(statistics + (2 * part + 1) * step)
         is_first = mand(veq(below, nothing), mnot(taken))
         taken = mor(taken, is_first)
-        value = vselect(is_first, value, part_of_line(value + one, below)) - lost
-        added = total + value
-        lost = vselect(veq(added - added, nothing), (added - total) - value, nothing)
-        total = added
+        value = vselect(is_first, value, part_of_line(value + one, below))
+        add_compensated(&total, &lost, value)
     total = total - vselect(taken, nothing, one)
     vstore(largest_at, vselect(veq(total, -one), low, largest))
     vstore(rest_at, total)

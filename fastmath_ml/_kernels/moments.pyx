@@ -24,7 +24,9 @@ cimport numpy as cnp
 from fastmath_ml._kernels.blocks cimport Product, multiply_blocks, multiply_gram_alone
 from fastmath_ml._kernels.convert cimport AS_COMPUTED, FLOAT32
 from fastmath_ml._kernels.plain cimport Axis, plain_kind, split_axis
-from fastmath_ml._kernels.pool cimport OUT_OF_MEMORY, ordered_reduce, parallel_for, thread_scratch
+from fastmath_ml._kernels.pool cimport (
+    OUT_OF_MEMORY, ordered_reduce, parallel_for, raise_flag, thread_scratch,
+)
 from fastmath_ml._kernels.simd cimport ceil_div
 from fastmath_ml._kernels.sums cimport add_array
 
@@ -350,11 +352,11 @@ cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
         q.a_depth = q.b_depth = p.stride
         shift = p.high if size == 4 else <const void*>p.mean
         if multiply_gram_alone(&q, x_size == 4, shift, sums):
-            p.failed = True
+            raise_flag(&p.failed)
         return
     centred = thread_scratch(SCRATCH_CENTRED, p.block * p.n_features * size)
     if centred == NULL:
-        p.failed = True
+        raise_flag(&p.failed)
         return
     while begin < end:
         n = min(p.block, end - begin)
@@ -371,7 +373,7 @@ cdef void covariance_segment(Py_ssize_t begin, Py_ssize_t end, void* partial,
                         <double*>centred, p.block, sums)
         product_of(p, centred, n, partial, begin > first, &q)
         if multiply_blocks(&q):
-            p.failed = True
+            raise_flag(&p.failed)
             return
         begin += n
 

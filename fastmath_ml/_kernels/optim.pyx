@@ -102,6 +102,7 @@ cdef class Stepper:
     cdef Items items
     cdef Py_ssize_t n_elements
     cdef Py_ssize_t* n_steps
+    cdef Py_ssize_t* sizes              # of the parameters, which their states have too
     cdef step_rule rule
     cdef bint decoupled
     cdef public double lr, lr_decay, beta1, beta2, weight_decay, dampening
@@ -116,7 +117,8 @@ cdef class Stepper:
         self.items.n_items = len(params)
         self.items.items = <step_item*>PyMem_Calloc(max(1, len(params)), sizeof(step_item))
         self.n_steps = <Py_ssize_t*>PyMem_Calloc(max(1, len(params)), sizeof(Py_ssize_t))
-        if self.items.items == NULL or self.n_steps == NULL:
+        self.sizes = <Py_ssize_t*>PyMem_Calloc(max(1, len(params)), sizeof(Py_ssize_t))
+        if self.items.items == NULL or self.n_steps == NULL or self.sizes == NULL:
             raise MemoryError()
         self.lr = numbers["lr"]
         self.lr_decay = numbers.get("lr_decay", 0)
@@ -135,7 +137,7 @@ cdef class Stepper:
         for i in range(self.items.n_items):
             param = params[i]
             self.items.items[i].itemsize = cnp.PyArray_ITEMSIZE(param)
-            self.items.items[i].n = cnp.PyArray_SIZE(param)
+            self.items.items[i].n = self.sizes[i] = cnp.PyArray_SIZE(param)
             for k in range(len(states[i])):
                 state = states[i][k]
                 self.items.items[i].state[k] = cnp.PyArray_DATA(state)
@@ -144,6 +146,7 @@ cdef class Stepper:
     def __dealloc__(self):
         PyMem_Free(self.items.items)
         PyMem_Free(self.n_steps)
+        PyMem_Free(self.sizes)
 
     def get_steps(self, Py_ssize_t i):
         """How many steps parameter i has taken."""
@@ -191,11 +194,12 @@ cdef class Stepper:
         if not is_plain(grad, cnp.PyArray_TYPE(param)):
             return False
         g = grad
-        if not (cnp.PyArray_SAMESHAPE(g, param) and cnp.PyArray_ISCARRAY(param)):
+        if not (cnp.PyArray_SAMESHAPE(g, param) and cnp.PyArray_ISCARRAY(param)
+                and cnp.PyArray_SIZE(param) == self.sizes[i]):
             return False
         p = <char*>cnp.PyArray_DATA(param)
         q = <char*>cnp.PyArray_DATA(g)
-        item.n = cnp.PyArray_SIZE(param)
+        item.n = self.sizes[i]
         if p != q and p < q + item.n * item.itemsize and q < p + item.n * item.itemsize:
             return False
         item.param = p
@@ -222,6 +226,8 @@ cdef class Stepper:
         elif isinstance(grads, (list, tuple)):
             if len(grads) != items.n_items:
                 return False
+            if self.n_elements >= KEEP_GIL:
+                grads = tuple(grads)  # another thread may change a list while the GIL is released
             for i in range(items.n_items):
                 if not self.bind(i, grads[i]):
                     return False

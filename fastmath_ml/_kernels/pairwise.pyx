@@ -100,12 +100,12 @@ cdef void scales_range(Py_ssize_t begin, Py_ssize_t end, Norms* norms, real zero
                 scale[row + i] = <real>total[i]
                 if not total[i] <= norms.largest:
                     scale[row + i] = <real>NAN
-                    norms.extreme = True
+                    raise_flag(&norms.extreme)
             elif norms.smallest <= total[i] <= norms.largest:
                 scale[row + i] = <real>(1 / sqrt(total[i]))
             else:
                 scale[row + i] = 0
-                norms.extreme = True
+                raise_flag(&norms.extreme)
 
 
 cdef void scales_body(Py_ssize_t begin, Py_ssize_t end, void* context) noexcept nogil:

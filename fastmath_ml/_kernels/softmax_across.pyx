@@ -26,7 +26,7 @@ from fastmath_ml._kernels.simd cimport (
     ceil_div, many, mask, vec, veq, vexp, vgt, vlanes, vload, vlog, vmax_fast, vselect, vset,
     vstore,
 )
-from fastmath_ml._kernels.sweeps cimport load_columns, store_columns
+from fastmath_ml._kernels.sweeps cimport add_compensated, load_columns, store_columns
 
 cdef enum:
     SHORT_LINE = 32             # steps up to which lines across stay in registers and L1
@@ -323,7 +323,7 @@ cdef void factors_as(Lines* lines, Py_ssize_t at, real zero) noexcept nogil:
     cdef Py_ssize_t lanes = vlanes(zero), padded = lines.band_padded, col, block
     cdef Py_ssize_t step = 2 * padded
     cdef real* first = <real*>lines.statistics + at * lines.n_blocks * step
-    cdef vec[real] largest, total, lost, value, added
+    cdef vec[real] largest, total, lost, value
     col = 0
     while col < padded:
         largest = vload(first + col)
@@ -333,11 +333,8 @@ cdef void factors_as(Lines* lines, Py_ssize_t at, real zero) noexcept nogil:
         lost = vec[real]()
         for block in range(lines.n_blocks):
             value = vload(first + block * step + padded + col)
-            value = part_of_line(value, vload(first + block * step + col) - largest) - lost
-            added = total + value
-            # Of an infinite sum nothing is lost.
-            lost = vselect(veq(added - added, vec[real]()), (added - total) - value, vec[real]())
-            total = added
+            value = part_of_line(value, vload(first + block * step + col) - largest)
+            add_compensated(&total, &lost, value)
         if lines.logarithm:
             vstore(first + col, largest)
             vstore(first + padded + col, vlog(total))

@@ -19,11 +19,11 @@ from fastmath_ml._kernels.overlap cimport overlaps
 from fastmath_ml._kernels.plain cimport Axis, is_plain, plain_kind, split_axis
 from fastmath_ml._kernels.pool cimport parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.simd cimport (
-    ceil_div, vec, veq, vexp, vlanes, vload, vload_partial, vmul_add, vselect, vset, vstore,
-    vstore_partial, vstream, vstream_end, vstream_start, vsum,
+    ceil_div, vec, vexp, vlanes, vload, vload_partial, vmul_add, vset, vstore, vstore_partial,
+    vstream, vstream_end, vstream_start, vsum,
 )
 from fastmath_ml._kernels.softmax_across cimport SUM_STEPS
-from fastmath_ml._kernels.sweeps cimport load_columns, store_columns
+from fastmath_ml._kernels.sweeps cimport add_compensated, load_columns, store_columns
 
 cnp.import_array()
 
@@ -130,7 +130,7 @@ cdef inline void gradient_strip(const real* y, const real* g, real* out, Py_ssiz
                                 bint logarithm) noexcept nogil:
     """Lines of n steps, `width` of them beside each other; sums holds 2 STRIP numbers."""
     cdef Py_ssize_t lanes = vlanes(<real>0), i = 0, j, end, col, left
-    cdef vec[real] part, value, added, before
+    cdef vec[real] part, value, so_far, lost_so_far
     cdef real* total = sums
     cdef real* lost = sums + STRIP
     col = 0
@@ -150,13 +150,11 @@ cdef inline void gradient_strip(const real* y, const real* g, real* out, Py_ssiz
                     part = part + value
                 else:
                     part = vmul_add(value, load_columns(y + j * stride + col, left), part)
-            before = vload(total + col)
-            value = part - vload(lost + col)
-            added = before + value
-            # Of an infinite sum nothing is lost.
-            vstore(lost + col, vselect(veq(added - added, vec[real]()), (added - before) - value,
-                                       vec[real]()))
-            vstore(total + col, added)
+            so_far = vload(total + col)
+            lost_so_far = vload(lost + col)
+            add_compensated(&so_far, &lost_so_far, part)
+            vstore(total + col, so_far)
+            vstore(lost + col, lost_so_far)
             col += lanes
         i = end
     for j in range(n):

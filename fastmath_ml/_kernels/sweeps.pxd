@@ -1,8 +1,8 @@
-# Lines of elements by whole vectors, and what is left of them.
+# Lines of elements by whole vectors, and what is left of them; sums that keep what rounding loses.
 from cython cimport floating as real
 
 from fastmath_ml._kernels.simd cimport (
-    vec, vlanes, vload, vload_partial, vset, vstore, vstore_partial,
+    vec, veq, vlanes, vload, vload_partial, vselect, vset, vstore, vstore_partial,
 )
 
 
@@ -26,3 +26,13 @@ cdef inline void scale_line(real* x, Py_ssize_t n, real factor) noexcept nogil:
         i += lanes
     if i < n:
         vstore_partial(x + i, vload_partial(x + i, n - i) * f, n - i)
+
+
+# total += value, with what rounding took off before (Kahan). Of an infinite sum nothing is lost.
+cdef inline void add_compensated(vec[real]* total, vec[real]* lost,
+                                 vec[real] value) noexcept nogil:
+    cdef vec[real] added, zero = vec[real]()
+    value = value - lost[0]
+    added = total[0] + value
+    lost[0] = vselect(veq(added - added, zero), (added - total[0]) - value, zero)
+    total[0] = added

@@ -263,9 +263,10 @@ def _hinge(scores: Any, target: Any, reduction: Any, with_grad: bool, grad_out: 
     computing_dtype(t.dtype, "target")
     signs = contiguous(t, dtype)
     if not are_signs(signs):
-        position = np.argwhere(np.abs(signs) != 1)[0]
-        where = f"[{', '.join(map(str, position))}]" if len(position) else ""
-        raise ValueError(f"target{where} is {t[tuple(position)]}; expected 1 or -1")
+        first = int(np.argmax(np.abs(signs.reshape(-1)) != 1))
+        position = tuple(map(int, np.unravel_index(first, t.shape)))
+        where = f"[{', '.join(map(str, position))}]" if position else ""
+        raise ValueError(f"target{where} is {t[position]}; expected 1 or -1")
     return reduced_losses(
         HINGE, x, signs, dtype, reduction, x.size, None, None, with_grad, grad_out
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,9 @@ def _gradients(
             f"grad_out is {type(grad_out).__name__}; expected a tuple of three arrays or None, for "
             "input, weight and bias"
         )
+    arrays = [out for out in given if isinstance(out, np.ndarray)]
+    if any(np.may_share_memory(a, b) for a, b in itertools.combinations(arrays, 2)):
+        raise ValueError("grad_out has arrays that share memory; expected arrays apart")
     grads: list[gate.Gradient | None] = []
     for at, out in enumerate(given):
         if inputs[at] is None:

@@ -3,7 +3,8 @@
 The 21-point rule and its embedded 10-point Gauss rule give a value and an error; the subinterval
 with the largest error is halved until the sum of the errors is small enough, as in QUADPACK's QAG,
 whose error estimate and transformation of infinite intervals are used. The subintervals lie in a
-heap ordered by their error.
+heap ordered by their error. What has not converged, as where a singularity at an end that is not 0
+cannot be reached by halving, is tried once more in a variable that is flat at both ends.
 """
 
 from __future__ import annotations
@@ -129,50 +130,53 @@ def make_integrate(f, limit, jit):
     """The caller's function stands at one place only: each further one is compiled again."""
 
     @jit
-    def evaluate(left, right, kind, edge, more, values):
-        """The transformed integrand at the nodes: x = edge + (1 - t) / t for infinite ends."""
+    def evaluate(left, right, kind, low, high, smooth, more, values):
+        """The transformed integrand at the nodes, of x within (low, high) and off its finite ends.
+
+        x = low + (1 - t) / t, or high - (1 - t) / t, for infinite ends. With `smooth` t, or x of a
+        finite interval, is a cubic of the variable that is flat at both ends; what remains to the
+        ends is computed from the nearer one, so that it does not cancel.
+        """
         center, half = 0.5 * (left + right), 0.5 * (right - left)
         n_sides = 2 if kind == WHOLE_LINE else 1
         for i in range(21):
             node = NODES[i] if i < 11 else -NODES[20 - i]
             t = center - half * node
-            scale = 1.0 if kind == FINITE else 1.0 / (t * t)
+            rest, scale = 1.0 - t, 1.0
+            if smooth:
+                scale = 6.0 * t * rest
+                t, rest = t * t * (3.0 - 2.0 * t), rest * rest * (3.0 - 2.0 * rest)
+            if kind != FINITE:
+                scale /= t * t
             values[i] = 0.0
             for side in range(n_sides):
                 x = t
-                if kind != FINITE:
-                    shift = (1.0 - t) / t
-                    x = edge - shift if kind == DOWNWARD or side == 1 else edge + shift
+                if kind == FINITE and smooth:
+                    x = low + (high - low) * t if t < 0.5 else high - (high - low) * rest
+                elif kind == DOWNWARD:
+                    x = high - rest / t
+                elif kind == UPWARD:
+                    x = low + rest / t
+                elif kind == WHOLE_LINE:
+                    x = -rest / t if side == 1 else rest / t
+                if x <= low:
+                    x = np.nextafter(low, high)
+                elif x >= high:
+                    x = np.nextafter(high, low)
                 values[i] += f(x, *more) * scale
-        return half
+        return half * (high - low) if kind == FINITE and smooth else half
 
     @jit
-    def body(i, a, b, value, error, converged, rtol, atol, args):
-        left, right, more = a[i], b[i], items_of(args, i)
-        if left == right or math.isnan(left) or math.isnan(right):
-            value[i] = 0.0 if left == right else math.nan
-            error[i] = value[i]
-            converged[i] = left == right
-            return
-        sign, kind, edge = 1.0, FINITE, 0.0
-        if left > right:
-            left, right, sign = right, left, -1.0
-        if math.isinf(left) and math.isinf(right):
-            kind = WHOLE_LINE
-        elif math.isinf(right):
-            kind, edge = UPWARD, left
-        elif math.isinf(left):
-            kind, edge = DOWNWARD, right
-        if kind != FINITE:
-            left, right = 0.0, 1.0
-        heap, values = np.empty((limit, 4)), np.empty(21)
+    def halve(left, right, kind, low, high, smooth, rtol, atol, more, heap, values):
+        """The integral over the variable from left to right, its error, and whether there was room
+        for more subintervals."""
         n, n_new, middle = 0, 1, right
         while True:
             for part in range(n_new):
-                low, high = (left, middle) if part == 0 else (middle, right)
-                half = evaluate(low, high, kind, edge, more, values)
+                first, last = (left, middle) if part == 0 else (middle, right)
+                half = evaluate(first, last, kind, low, high, smooth, more, values)
                 y, y_error = weigh(values, half)
-                push(heap, n, y_error, y, low, high)
+                push(heap, n, y_error, y, first, last)
                 n += 1
             total, total_error = sums(heap, n)
             if total_error <= max(atol, rtol * abs(total)) or n >= limit:
@@ -186,7 +190,39 @@ def make_integrate(f, limit, jit):
             pop(heap, n)
             n -= 1
             n_new = 2
-        value[i], error[i] = sign * total, total_error
-        converged[i] = math.isfinite(total) and total_error <= max(atol, rtol * abs(total))
+        return total, total_error, n < limit
+
+    @jit
+    def body(i, a, b, value, error, converged, rtol, atol, args):
+        left, right, more = a[i], b[i], items_of(args, i)
+        if left == right or math.isnan(left) or math.isnan(right):
+            value[i] = 0.0 if left == right else math.nan
+            error[i] = value[i]
+            converged[i] = left == right
+            return
+        sign, kind = 1.0, FINITE
+        if left > right:
+            left, right, sign = right, left, -1.0
+        if math.isinf(left) and math.isinf(right):
+            kind = WHOLE_LINE
+        elif math.isinf(right):
+            kind = UPWARD
+        elif math.isinf(left):
+            kind = DOWNWARD
+        low, high = left, right
+        heap, values = np.empty((limit, 4)), np.empty(21)
+        for attempt in range(2):
+            smooth = attempt == 1
+            if smooth or kind != FINITE:
+                left, right = 0.0, 1.0
+            total, total_error, has_room = halve(
+                left, right, kind, low, high, smooth, rtol, atol, more, heap, values
+            )
+            if not smooth or total_error < error[i] or not math.isfinite(value[i]):
+                value[i], error[i] = total, total_error
+            converged[i] = math.isfinite(value[i]) and error[i] <= max(atol, rtol * abs(value[i]))
+            if converged[i] or not has_room:
+                break
+        value[i] *= sign
 
     return body
