@@ -60,8 +60,9 @@ def euclidean_distances(
     Returns
     -------
     ndarray of shape (n_rows_x, n_rows_y)
-        Never negative, exactly 0 for equal rows (for equal sparse rows of two sets up to what the
-        Notes say). float32 if X and Y are float32, float16, int8 or uint8, else float64. With `Y` None or `X` itself, symmetric to the bit.
+        Never negative, exactly 0 for equal rows (of equal sparse rows in two sets: see the Notes).
+        float32 if X and Y are float32, float16, int8 or uint8, else float64. With `Y` None or `X`
+        itself, symmetric to the bit.
 
     Raises
     ------

@@ -257,8 +257,8 @@ def median(
     -----
     The elements are exact, their mean is rounded once. Short lines are copied to be partitioned; of
     long ones a sample brackets the element, and one pass counts what is below and keeps the few
-    percent that lie in the bracket. Beyond the result this takes 4 MiB a thread at most, and a copy of `a`
-    where its layout or dtype is not the kernel's. -0 counts, and is returned, as 0.
+    percent that lie in the bracket. Beyond the result this takes 4 MiB a thread at most, and a copy
+    of `a` where its layout or dtype is not the kernel's. -0 counts, and is returned, as 0.
 
     References
     ----------

@@ -93,11 +93,13 @@ class TestPinvHermitian(numpys.TestPinvHermitian):
 
 class TestLstsq(numpys.TestLstsq):
     def test_rcond(self):
-        """NumPy's wants rank 4 of this matrix of rank 3 without a cutoff: the smallest singular value
-        comes out as 5e-16 from LAPACK and as 3e-17 from ours, below any cutoff."""
-        a = np.array(
-            [[0, 1, 0, 1, 2, 0], [0, 2, 0, 0, 1, 0], [1, 0, 1, 0, 0, 4], [0, 0, 0, 2, 3, 0]]
-        )
+        """NumPy's wants rank 4 of this matrix of rank 3 without a cutoff: the smallest singular
+        value comes out as 5e-16 from LAPACK and as 3e-17 from ours, below any cutoff."""
+        a = np.zeros((4, 6))
+        a[0, [1, 3, 4]] = 1, 1, 2
+        a[1, [1, 4]] = 2, 1
+        a[2, [0, 2, 5]] = 1, 1, 4
+        a[3, [3, 4]] = 2, 3
         b = np.eye(6)[0]
         for options in ({"rcond": -1}, {}, {"rcond": None}):
             x, _, rank, s = fm.linalg.lstsq(a.T, b, **options)

@@ -4,9 +4,9 @@ A function of n variables is called once for 16 of its directions (n / 16 calls 
 Hessian calls it for each row and 16 columns from the diagonal on, its other half being the mirror
 image. Each `make` returns a body for one item, see parallel.py.
 
-Differences are central ones, of fourth order but for Hessians, where they are of second: their error
-is about 1e-12 of the function's scale for first derivatives, 1e-10 for second ones of one variable
-and 1e-8 for Hessians.
+Differences are central ones, of fourth order but for Hessians, where they are of second: their
+error is about 1e-12 of the function's scale for first derivatives, 1e-10 for second ones of one
+variable and 1e-8 for Hessians.
 """
 
 from __future__ import annotations
