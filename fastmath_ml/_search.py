@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from ._arrays import as_array, is_sparse, ready
 from ._kernels.candidates import finish, has_odd_rows, take_values
-from ._kernels.pairwise import SAFE_SQUARES
 from ._kernels.row_pairs import pair_distances
 from ._kernels.topk import KINDS, search
+from ._metric_forms import unit_rows
 from ._metrics import ALIASES, estimate_of, similarity_dtype
 from ._rows import check_features, check_finite, check_shape
 from .linalg import matmul, vecdot
@@ -29,7 +29,6 @@ Metric = str | Callable[..., float]
 # What orders the search for these metrics. The others are computed in blocks.
 PRODUCT_KINDS = {
     "euclidean": "sqeuclidean",
-    "l2": "sqeuclidean",
     "sqeuclidean": "sqeuclidean",
     "cosine": "cosine",
     "cosine_similarity": "cosine",
@@ -160,25 +159,10 @@ def topk_of_products(
 
 
 def _unit_factors(x: Array) -> tuple[Array, Array]:
-    """(x, -1 / norm of each row); a copy of x where the squares of a row would over- or underflow.
-
-    0 for rows of zeros, NaN for those that are not finite.
-    """
-    norms_sq = vecdot(x, x)
-    low, high = SAFE_SQUARES[x.itemsize]
-    with np.errstate(divide="ignore"):
-        factors = 1 / np.sqrt(norms_sq)
-    unsafe = np.flatnonzero(~((norms_sq >= low) & (norms_sq <= high)))
-    if len(unsafe):
-        largest = np.abs(x[unsafe]).max(axis=1)
-        factors[unsafe] = np.where(largest == 0, 0, np.nan)
-        usable = np.isfinite(largest) & (largest > 0)
-        rows, exponents = unsafe[usable], -np.frexp(largest[usable])[1][:, None]
-        x = x.copy()
-        with np.errstate(under="ignore"):  # of elements that do not count beside the largest
-            x[rows] = np.ldexp(x[rows], exponents)
-        factors[rows] = 1 / np.sqrt(vecdot(x[rows], x[rows]))
-    return x, np.negative(factors, out=factors)
+    """(rows that are x or scaled, -1 / norm of each); 0 for rows of zeros, NaN where not finite."""
+    rows, factors, odd = unit_rows(x)
+    factors[odd[~x[odd].any(axis=1)]] = 0
+    return rows, np.negative(factors, out=factors)
 
 
 def _fits(y: Array, dtype: np.dtype[Any]) -> bool:
@@ -252,7 +236,7 @@ def _put_nan_last(values: Array, indices: Array) -> None:
 
 def _distances_again(x: Array, y: Array, values: Array, indices: Array, metric: str) -> None:
     """The distances of the pairs found, from differences."""
-    options = {"cosine": metric == "cosine", "root": metric in ("euclidean", "l2")}
+    options = {"cosine": metric == "cosine", "root": metric == "euclidean"}
     if _fits(y, x.dtype):
         pair_distances(x, y, indices, values, **options)
         return

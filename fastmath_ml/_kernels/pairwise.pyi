@@ -5,7 +5,6 @@ import numpy.typing as npt
 NOTHING: int
 POWER: int
 TANH: int
-SAFE_SQUARES: dict[int, tuple[float, float]]
 
 def row_scales(x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], bool]: ...
 def squared_norms(x: npt.NDArray[Any], norms: npt.NDArray[Any]) -> bool: ...

@@ -44,11 +44,6 @@ cdef extern from "finish.h" namespace "fm" nogil:
                         const finish_context& context) noexcept
 
 NOTHING, POWER, TANH = THEN_NOTHING, THEN_POWER, THEN_TANH
-# By itemsize: between which squared norms no square has over- or underflowed.
-SAFE_SQUARES = {
-    4: (least_safe_float, most_safe_float),
-    8: (least_safe_double, most_safe_double),
-}
 
 cdef enum:
     MAX_LANES = 16
