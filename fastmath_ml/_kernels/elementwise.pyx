@@ -17,6 +17,7 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.finish cimport THEN_EXP, THEN_NOTHING, finish_context, finish_rows
 from fastmath_ml._kernels.mirror cimport mirror_block
 from fastmath_ml._kernels.pool cimport (
     OUT_OF_MEMORY, parallel_for, raise_flag, thread_count, thread_scratch,
@@ -25,18 +26,6 @@ from fastmath_ml._kernels.simd cimport ceil_div, vlanes
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
-
-cdef extern from "finish.h" namespace "fm" nogil:
-    ctypedef struct finish_context:
-        int then
-        double power
-
-    cdef enum:
-        THEN_NOTHING
-        THEN_EXP
-
-    void finish_rows[T](Py_ssize_t rows, Py_ssize_t cols, T* c, Py_ssize_t c_row,
-                        const finish_context& context) noexcept
 
 cdef extern from "metric_tile.h" namespace "fm" nogil:
     metric_tiles select_metric[T](int kind, T) noexcept

@@ -9,23 +9,12 @@ from libc.string cimport memset
 cimport numpy as cnp
 
 from fastmath_ml._kernels.blocks cimport CHUNK_DEPTH, depth_block_of
+from fastmath_ml._kernels.finish cimport THEN_EXP, THEN_NOTHING, finish_context, finish_rows
 from fastmath_ml._kernels.gemm cimport Product, multiply_or_raise
 from fastmath_ml._kernels.pool cimport thread_scratch
 from fastmath_ml._kernels.tile cimport operands
 
 cnp.import_array()
-
-cdef extern from "finish.h" namespace "fm" nogil:
-    ctypedef struct finish_context:
-        int then
-        double power
-
-    cdef enum:
-        THEN_NOTHING
-        THEN_EXP
-
-    void finish_rows[T](Py_ssize_t rows, Py_ssize_t cols, T* c, Py_ssize_t c_row,
-                        const finish_context& context) noexcept
 
 cdef extern from "euclidean.h" namespace "fm" nogil:
     ctypedef struct euclidean_context:

@@ -13,6 +13,9 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.finish cimport (
+    THEN_NOTHING, THEN_POWER, THEN_TANH, affine, finish_context, finish_rows, set_affine,
+)
 from fastmath_ml._kernels.gemm cimport Product, multiply_or_raise
 from fastmath_ml._kernels.pool cimport parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.simd cimport ceil_div, vec, vlanes, vload, vmul_add, vstore
@@ -23,25 +26,6 @@ from fastmath_ml._kernels.tile cimport operands, tile_product
 from fastmath_ml._kernels.transpose cimport pack_panel
 
 cnp.import_array()
-
-cdef extern from "finish.h" namespace "fm" nogil:
-    cdef enum:
-        THEN_NOTHING
-        THEN_POWER
-        THEN_TANH
-
-    ctypedef struct finish_context:
-        int then
-        double power
-
-    cppclass affine:
-        affine() noexcept
-
-    void set_affine(finish_context& context, double factor, double offset, double low,
-                    double high) noexcept
-
-    void finish_rows[T](Py_ssize_t rows, Py_ssize_t cols, T* c, Py_ssize_t c_row,
-                        const finish_context& context) noexcept
 
 NOTHING, POWER, TANH = THEN_NOTHING, THEN_POWER, THEN_TANH
 

@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 
 cimport numpy as cnp
 
+from fastmath_ml._kernels.matvec cimport lines_ahead
 from fastmath_ml._kernels.pool cimport ordered_reduce, parallel_for, raise_flag, thread_scratch
 from fastmath_ml._kernels.prefetch cimport bring_lines
 from fastmath_ml._kernels.tall cimport (
@@ -25,10 +26,6 @@ from fastmath_ml._kernels.transpose cimport pack_panel
 cnp.import_array()
 
 cdef extern from "tall.h" namespace "fm" nogil:
-    cdef struct lines_ahead:
-        Py_ssize_t elements
-        bint even, odd
-
     void add_column_dots[T](const T* a, Py_ssize_t a_column, Py_ssize_t n_a, const T* b,
                             Py_ssize_t b_column, Py_ssize_t n_b, Py_ssize_t n,
                             const lines_ahead& ahead, T* z) noexcept
