@@ -56,7 +56,7 @@ LEVEL_TESTS := $(filter-out $(THREAD_TESTS) $(JIT_TESTS) $(ONCE_TESTS),$(wildcar
 # Under the sanitizers, at one level: a file or two for each family of kernels.
 KERNEL_TESTS := $(addprefix tests/test_,products.py product_stacks.py products_dtypes.py linear.py \
 	logsumexp.py euclidean.py small.py losses_elements.py optim_losses.py norm.py information.py \
-	stats.py order_statistics.py)
+	stats.py order_statistics.py decompositions.py neighbors.py special.py distances.py optim.py)
 # What another interpreter could change: arguments, dtypes, out=, threads.
 PYTHON_TESTS := $(addprefix tests/test_,arrays.py linalg_semantics.py linear.py products.py \
 	small_semantics.py special.py pairwise.py threads.py)

@@ -61,7 +61,9 @@ def _scaled(
     x, is_flipped = lines_of(array, axes)
     count, means, variances = moments_of(x, True, omit)
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = np.where(count > ddof, count - ddof, np.nan)
+        freedom = np.maximum(count - ddof, 0)
+        if ddof and not freedom.all():
+            freedom = np.where(freedom == 0, np.nan, freedom)
         deviations = np.sqrt(variances * (count / freedom))
         eps = _eps_of(floating(array.dtype, "x"))
         is_zero = deviations <= np.abs(eps * means)
