@@ -75,7 +75,7 @@ def cdist(
 
     The relative error of cityblock, canberra, minkowski and the sums of braycurtis is at most about
     :math:`(n + 8)\,\varepsilon` for up to 128 features and grows with n / 128 beyond; that of
-    minkowski, whose last root is the power 1/p, also with the logarithm of the sum: 60
+    minkowski, whose last root is the power 1/p, also with the logarithm of the sum: up to 180
     :math:`\varepsilon` for sums near the ends of the range. For
     euclidean see `euclidean_distances`, for cosine `cosine_similarity`: its error is absolute. Sums
     of powers that float32 would not hold are computed in float64. mahalanobis transforms the rows

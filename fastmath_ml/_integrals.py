@@ -62,10 +62,10 @@ def integrate(
     Notes
     -----
     Adaptive Gauss-Kronrod quadrature with 21 points, without extrapolation: a singularity at 0 is
-    reached by halving (1/sqrt(x) takes about 60 subintervals). What does not converge is computed
-    once more in a variable u, x = a + (b - a) u^2 (3 - 2 u), in which 1/sqrt(x) at either end is
-    smooth, and the better of both is returned. Infinite ends are transformed to (0, 1], by
-    x = a + (1 - t) / t. The ends themselves are never evaluated.
+    reached by halving (1/sqrt(x) takes about 60 subintervals). What does not converge before
+    `limit` is reached is computed once more in a variable u, x = a + (b - a) u^2 (3 - 2 u), in
+    which 1/sqrt(x) at either end is smooth, and the better of both is returned. Infinite ends are
+    transformed to (0, 1], by x = a + (1 - t) / t. The ends themselves are never evaluated.
 
     References
     ----------

@@ -115,18 +115,19 @@ def centred(rows: Array, weights: Array | None = None) -> Array:
     Rows near the end of its range are scaled.
     """
     first = 0 if weights is None else int(np.argmax(weights > 0))
-    with np.errstate(invalid="ignore"):
-        wide = rows.astype(np.float64, order="C")
-        if largest_size(wide) > 1e300:
-            wide[np.abs(wide).max(axis=1) > 1e300] *= 2.0**-64
-        shifted = wide - wide[:, first : first + 1]
+    with np.errstate(invalid="ignore", over="ignore"):
+        shifted = rows.astype(np.float64, order="C")
+        if not largest_size(shifted) <= 1e300:  # NaN in one row says nothing of the others
+            shifted[np.abs(shifted).max(axis=1) > 1e300] *= 2.0**-64
+        shifted -= shifted[:, first : first + 1].copy()
         if weights is not None:
             shifted[:, weights == 0] = 0
         if weights is None:
             means = shifted.sum(axis=1) / max(1, shifted.shape[1])
         else:
             means = (shifted * weights).sum(axis=1) / weights.sum()
-        return np.asarray(shifted - means[:, None])
+        shifted -= means[:, None]
+        return shifted
 
 
 def narrowed(rows: Array, dtype: np.dtype[Any]) -> Array:

@@ -66,14 +66,14 @@ OPTIONS = {
 
 def canonical(metric: str) -> str:
     """The name that the metric has here; ValueError if nobody knows it."""
-    name = ALIASES.get(_plain_name(metric))
+    name = ALIASES.get(plain_name(metric))
     if name is None:
         known = ", ".join(sorted(set(ALIASES.values())))
         raise ValueError(f"metric is {metric!r}; expected a function or one of {known}")
     return name
 
 
-def _plain_name(metric: str) -> str:
+def plain_name(metric: str) -> str:
     return metric.lower().removeprefix("test_")
 
 
@@ -215,5 +215,5 @@ ESTIMATES = {"seuclidean": ("V", variances_of), "mahalanobis": ("VI", inverse_co
 
 def estimate_of(metric: Any) -> tuple[Any, Any]:
     """What a metric by any of its names estimates; (None, None) where that is nothing."""
-    name = ALIASES.get(_plain_name(metric)) if isinstance(metric, str) else None
+    name = ALIASES.get(plain_name(metric)) if isinstance(metric, str) else None
     return ESTIMATES.get(name or "", (None, None))

@@ -281,8 +281,6 @@ def exp_cityblock(
     if is_sparse(X) or is_sparse(Y):
         return _sparse_cityblock(*sparse_pair(X, Y, ensure_all_finite), out, exponent)
     x, y = dense_pair(X, Y, ensure_all_finite)
-    if exponent is not None:
-        exponent = max(exponent, float(np.finfo(x.dtype).min))  # infinity times 0 is NaN
     target = check_out(out, (len(x), len(y)), x.dtype)
     result = target if receives(target, x.dtype, x, y) else np.empty((len(x), len(y)), x.dtype)
     _fill_cityblock(x, y, result, exponent)
@@ -306,6 +304,8 @@ NAMED: dict[str, Callable[..., Any]] = {
 
 
 def _fill_cityblock(x: Array, y: Array, result: Array, exponent: float | None) -> None:
+    if exponent is not None:
+        exponent = max(exponent, float(np.finfo(x.dtype).min))  # infinity times 0 is NaN
     ones = np.ones(x.shape[1], x.dtype)
     metric_distances(x, y, ones, KINDS["cityblock"], 1.0, 1.0, False, result, exponent)
 

@@ -188,7 +188,7 @@ def _near_one(rows: Any) -> tuple[Any, Array]:
 
     A row of ordinary numbers stays as it is, whatever the others are.
     """
-    exponents = np.zeros(rows.shape[0], np.intp)
+    exponents = np.zeros(rows.shape[0], np.intc)
     sizes = np.abs(rows.data)
     if not ((sizes > 1e140) | ((sizes < 1e-140) & (sizes > 0))).any():
         return rows, exponents

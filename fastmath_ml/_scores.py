@@ -381,7 +381,10 @@ def average(
     products = np.multiply(array, factors, dtype=dtype)
     with np.errstate(over="ignore"):
         result = mean(products, axes, np.result_type(dtype, np.float64), **options)
-        result = np.asarray(result / total * count).astype(dtype)[()]
+        ratio = count / total
+        if not np.isfinite(ratio).all():  # of subnormal weights
+            result, ratio = result / total, count
+        result = np.asarray(result * ratio).astype(dtype)[()]
         total = np.asarray(total).astype(dtype)[()]
     return (result, total) if returned else result
 

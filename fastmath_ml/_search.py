@@ -19,7 +19,7 @@ from ._kernels.candidates import finish, has_odd_rows, take_values
 from ._kernels.row_pairs import pair_distances
 from ._kernels.topk import KINDS, search
 from ._metric_forms import unit_rows
-from ._metrics import ALIASES, estimate_of, similarity_dtype
+from ._metrics import ALIASES, estimate_of, plain_name, similarity_dtype
 from ._rows import check_features, check_finite, check_shape
 from .linalg import matmul, vecdot
 
@@ -90,7 +90,7 @@ def checked_metric(metric: Any, kwds: dict[str, Any]) -> Any:
         raise TypeError(f"metric is {metric!r}; expected a name or a function of two rows")
     if metric in SIMILARITIES and kwds:
         raise TypeError(f"metric {metric!r} takes no parameters; got {', '.join(kwds)}")
-    metric = ALIASES.get(metric.lower(), metric)
+    metric = ALIASES.get(plain_name(metric), metric)
     needed, _ = estimate_of(metric)
     if needed and kwds.get(needed) is None:
         raise ValueError(f"metric {metric!r} without {needed}; expected {needed}=, of all the data")

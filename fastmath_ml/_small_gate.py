@@ -74,7 +74,9 @@ def check_converges(a: Any, failure: str, triangle: str = "") -> None:
     if has_override(a):
         return
     x = np.asarray(a)
-    if x.ndim < 2 or not (x.dtype.kind in "fc" or x.dtype.name == "bfloat16"):
+    if x.ndim < 2 or not (x.dtype.char in "fdFD" or x.dtype.name == "bfloat16"):
+        return  # NumPy says what is wrong
+    if triangle and x.shape[-1] != x.shape[-2]:
         return
     finite = np.isfinite(x)
     if triangle and not finite.all():

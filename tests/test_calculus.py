@@ -862,6 +862,22 @@ def test_singularities_at_the_ends(f, low, high, exact):
     np.testing.assert_allclose(integrate(f, high, low).value, -exact, rtol=2e-9)
 
 
+@pytest.mark.parametrize("rtol", [1.49e-8, 1e-3, 1e-2])
+@pytest.mark.parametrize(
+    ("f", "low", "high"),
+    [
+        (lambda x: 1 / (1 - x), 0, 1),
+        (lambda x: 1 / (math.pi - x), 0, math.pi),
+        (lambda x: (x - 1) ** -1.5, 1, 2),
+        (lambda x: math.exp(1 - x) / (x - 1), 1, math.inf),
+        (lambda x: math.exp(x + 1) / (x + 1), -math.inf, -1),
+    ],
+)
+def test_divergent_integrals_are_not_called_converged(f, low, high, rtol):
+    """The numbers of x end before the singularity does."""
+    assert not integrate(f, low, high, rtol=rtol).converged
+
+
 def test_integrals_that_do_not_converge():
     # 1 / x² from 0, a NaN as end, and a pole in the middle, on which the rule has a node.
     low, high = [0.0, math.nan, 0.0, -1.0], [1.0, 1.0, 1.0, 1.0]

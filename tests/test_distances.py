@@ -713,3 +713,12 @@ def test_options_that_are_no_real_arrays(metric, options):
 def test_inner_options_stay_inside(metric, options):
     with pytest.raises(TypeError, match="unexpected keyword"):
         fm.pairwise_distances([[0.0, 1.0]], [[1.0, 1.0]], metric, **options)
+
+
+def test_correlation_of_huge_rows_beside_nan():
+    x = np.array([[1e308, -1e308, 5e307], [1, 2, 4], [np.nan, 1, 2]])
+    y = np.array([[1.0, 3, 2]])
+    result = fm.cdist(x, y, "correlation")
+    assert_same_bits(result[:2], fm.cdist(x[:2], y, "correlation"))
+    np.testing.assert_allclose(result[0, 0], fm.cdist(x[:1] / 1e307, y, "correlation")[0, 0])
+    assert np.isnan(result[2, 0])

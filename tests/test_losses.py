@@ -477,3 +477,9 @@ def test_gradients_that_share_memory(rng):
     grad = np.empty((6, 5))
     with pytest.raises(ValueError, match="share memory"):
         fm.losses.linear_cross_entropy_with_grad(a, b, range(6), grad_out=(grad, grad, None))
+    both = np.empty((6, 10))
+    outs = both[:, :5], both[:, 5:], None
+    _, grads = fm.losses.linear_cross_entropy_with_grad(a, b, range(6), grad_out=outs)
+    exact = fm.losses.linear_cross_entropy_with_grad(a, b, range(6))[1]
+    for mine, wanted in zip(grads[:2], exact[:2], strict=True):
+        assert_same_bits(mine, wanted)

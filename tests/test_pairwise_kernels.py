@@ -331,3 +331,9 @@ def test_sparse_rows_as_their_arrays(rng):
         assert_same_bits(rows.data, before)
     with pytest.raises(TypeError, match="'euclidean' with w takes no sparse rows"):
         fm.pairwise_distances(bad, w=[1, 1])
+
+
+def test_an_exponent_beyond_float32():
+    x = np.eye(2, dtype=np.float32)
+    for rows in (x, sparse.csr_array(x)):
+        np.testing.assert_array_equal(fm.pairwise.laplacian_kernel(rows, gamma=1e39), x)

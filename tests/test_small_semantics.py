@@ -250,6 +250,16 @@ def test_nan_and_infinity_where_lapack_computes(name, char, rng):
                     fm.linalg.svd(a, hermitian=True)
 
 
+def test_what_numpy_refuses_it_refuses_with_a_nan():
+    for a in (np.full((2, 3), np.nan), np.full((2, 2), np.nan, np.float16)):
+        for call in ("eigh", "eigvalsh"):
+            for triangle in "LU":
+                with pytest.raises(Exception) as theirs:  # noqa: PT011
+                    getattr(np.linalg, call)(a, triangle)
+                with pytest.raises(theirs.type, match=str(theirs.value)[:20]):
+                    getattr(fm.linalg, call)(a, triangle)
+
+
 @pytest.mark.parametrize("n", [3, 40])
 def test_the_other_triangle_is_not_read(n, rng):
     clean = dominant(rng, 1, n)[0]

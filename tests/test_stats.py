@@ -455,6 +455,11 @@ def test_degrees_of_freedom_that_are_no_number():
         assert np.isnan(S.zscore([1.0, 2.0], ddof=2)).all()
 
 
+def test_average_near_the_end_of_the_range():
+    a = np.full(10_000, 3e-308)
+    np.testing.assert_allclose(S.average(a, weights=np.ones(10_000)), 3e-308, rtol=1e-14)
+
+
 def test_average_by_tiny_weights():
     for weights in ([1e-310, 1e-310], [1e-320, 3e-320]):
         expected = np.average([1.0, 2.0], weights=weights)

@@ -236,7 +236,7 @@ def _gradients(
             "input, weight and bias"
         )
     arrays = [out for out in given if isinstance(out, np.ndarray)]
-    if any(np.may_share_memory(a, b) for a, b in itertools.combinations(arrays, 2)):
+    if any(np.shares_memory(a, b) for a, b in itertools.combinations(arrays, 2)):
         raise ValueError("grad_out has arrays that share memory; expected arrays apart")
     grads: list[gate.Gradient | None] = []
     for at, out in enumerate(given):

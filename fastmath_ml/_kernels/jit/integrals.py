@@ -187,6 +187,15 @@ def make_integrate(f, limit, jit):
             middle = 0.5 * (left + right)
             if not left < middle < right or right - left < 100 * EPS * abs(middle):
                 break  # a singularity inside: halving goes no further
+            if smooth and kind != WHOLE_LINE:
+                # Nearer to an end than x has numbers there: what is found would be the clamp's.
+                near_low = kind == UPWARD or (kind == FINITE and middle < 0.5)
+                edge = low if near_low else high
+                span = high - low if kind == FINITE else 1.0
+                rest = min(right, 1.0 - left)
+                is_near = kind == FINITE or left >= 0.5
+                if is_near and 3.0 * rest * rest * span < 100 * EPS * abs(edge):
+                    break
             pop(heap, n)
             n -= 1
             n_new = 2
