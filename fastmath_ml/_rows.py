@@ -118,15 +118,10 @@ def sparse_pair(X: Any, Y: Any, ensure_all_finite: EnsureFinite = True) -> tuple
 
 def unit_sparse_rows(rows: Any) -> Any:
     """Rows divided by their norms, scaled first so that no square over- or underflows."""
-    rows = rows.copy()
-    largest = abs(rows).max(axis=1).toarray().ravel()
-    exponents = -np.frexp(largest)[1]
-    counts = np.diff(rows.indptr)
-    with np.errstate(under="ignore"):
-        rows.data = np.ldexp(rows.data, np.repeat(exponents, counts)).astype(rows.dtype, copy=False)
+    rows = _divided(rows, np.frexp(_largest(rows))[1])
     norms = np.sqrt(rows.multiply(rows).sum(axis=1)).astype(rows.dtype)
     norms[norms == 0] = 1
-    rows.data /= np.repeat(norms, counts)
+    rows.data /= np.repeat(norms, np.diff(rows.indptr))
     return rows
 
 
@@ -192,14 +187,24 @@ def _near_one(rows: Any) -> tuple[Any, Array]:
     sizes = np.abs(rows.data)
     if not ((sizes > 1e140) | ((sizes < 1e-140) & (sizes > 0))).any():
         return rows, exponents
-    largest = abs(rows).max(axis=1).toarray().ravel()
+    largest = _largest(rows)
     odd = np.isfinite(largest) & (largest > 0) & ~((largest > 1e-140) & (largest < 1e140))
     exponents[odd] = np.frexp(largest[odd])[1]
-    if odd.any():
-        rows = rows.copy()
-        with np.errstate(under="ignore"):
-            rows.data = np.ldexp(rows.data, -np.repeat(exponents, np.diff(rows.indptr)))
-    return rows, exponents
+    return _divided(rows, exponents) if odd.any() else rows, exponents
+
+
+def _largest(rows: Any) -> Array:
+    """The largest magnitude of each sparse row."""
+    return np.asarray(abs(rows).max(axis=1).toarray().ravel())
+
+
+def _divided(rows: Any, exponents: Array) -> Any:
+    """A copy of sparse rows, each divided by its power of two."""
+    rows = rows.copy()
+    powers = -np.repeat(exponents, np.diff(rows.indptr))
+    with np.errstate(under="ignore"):
+        rows.data = np.ldexp(rows.data, powers).astype(rows.dtype, copy=False)
+    return rows
 
 
 def _mirrored(square: Array) -> Array:

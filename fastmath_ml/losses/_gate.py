@@ -32,12 +32,12 @@ def check_smoothing(label_smoothing: Any) -> float:
 
 def check_index(index: Any, name: str) -> int:
     try:
-        number = operator.index(index)
+        integer = operator.index(index)
     except TypeError:
         raise TypeError(f"{name} is {index!r}; expected an integer") from None
-    if not -(2**63) <= number < 2**63:
-        raise ValueError(f"{name} is {number}; expected an integer of 64 bits")
-    return number
+    if not -(2**63) <= integer < 2**63:
+        raise ValueError(f"{name} is {integer}; expected an integer of 64 bits")
+    return integer
 
 
 def class_axis(shape: tuple[int, ...], axis: Any) -> int:

@@ -245,8 +245,6 @@ def _gradients(
                 raise ValueError("grad_out[2] is an array; expected None without linear_bias")
             grads.append(None)
             continue
-        taken = [grad.array for grad in grads if grad is not None]
-        apart = (*inputs, *others, *taken)
         name = f"grad_out[{at}]"
-        grads.append(gate.Gradient(out, inputs[at], work[at], *apart, name=name))
+        grads.append(gate.Gradient(out, inputs[at], work[at], *inputs, *others, name=name))
     return grads
